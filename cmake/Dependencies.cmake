@@ -1,0 +1,21 @@
+# Every library sluice is built from, found once. `./run` installs them; see README.md, "Build".
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+# librdkafka older than 2.3 stalls for a second whenever its queue was full. Where the system's is
+# older, `./run deps` builds a newer one into build/deps.
+if(EXISTS ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/.complete)
+    set(ENV{PKG_CONFIG_PATH} "${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
+    list(APPEND CMAKE_BUILD_RPATH ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib)
+endif()
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.3)
+
+find_package(Boost 1.81 REQUIRED COMPONENTS json program_options)
+find_package(yaml-cpp REQUIRED CONFIG)
+find_package(RocksDB REQUIRED CONFIG)
+find_package(spdlog REQUIRED CONFIG)
+find_package(fmt REQUIRED CONFIG)
+find_package(prometheus-cpp REQUIRED CONFIG)
+find_package(ZLIB REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(systemd IMPORTED_TARGET libsystemd)  # optional: notify and journal

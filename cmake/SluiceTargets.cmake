@@ -1,0 +1,27 @@
+# Warnings and sanitizers, linked PRIVATE by every target of ours.
+add_library(sluice_options INTERFACE)
+target_compile_features(sluice_options INTERFACE cxx_std_20 c_std_11)
+target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(SLUICE_WERROR)
+    target_compile_options(sluice_options INTERFACE -Werror)
+endif()
+if(SLUICE_SANITIZE)
+    target_compile_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE})
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# sluice_module(<name> SOURCES a.cpp … [PUBLIC libs] [PRIVATE libs])
+# A module: a folder, the static library sluice_<name>, the namespace sluice::<name>. Includes are
+# written from the top of the tree: #include "daemon/plan/types.hpp".
+function(sluice_module name)
+    cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+    add_library(sluice_${name} STATIC ${arg_SOURCES})
+    target_include_directories(sluice_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+    target_link_libraries(sluice_${name} PUBLIC ${arg_PUBLIC} PRIVATE sluice_options ${arg_PRIVATE})
+endfunction()

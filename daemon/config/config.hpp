@@ -1,0 +1,139 @@
+#pragma once
+// A checked configuration, as the rest of the daemon sees it: plain values, no YAML, no references
+// left to resolve but those of secrets that are read again at reconnect.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/sink/plugin.hpp"
+
+namespace sluice::config {
+
+/// A number, or `auto`, or (where said) `unlimited`.
+struct Auto { bool operator==(const Auto&) const = default; };
+struct Unlimited { bool operator==(const Unlimited&) const = default; };
+using Limit = std::variant<Auto, Unlimited, std::int64_t>;
+
+struct Topics { std::vector<std::string> names; };
+struct TopicPattern { std::string regex; };
+struct Assignment { std::map<std::string, std::vector<std::int32_t>> partitions; };
+using Subscription = std::variant<Topics, TopicPattern, Assignment>;
+
+struct Earliest {};
+struct Latest {};
+struct AtOffsets { std::map<std::string, std::map<std::int32_t, std::int64_t>> offsets; };  // -1 latest, -2 earliest
+struct AtTimestamp { WallTime timestamp; bool fail_on_no_match = true; };
+struct FromGroup { std::string group; };
+using StartingOffsets = std::variant<Earliest, Latest, AtOffsets, AtTimestamp, FromGroup>;
+
+struct Source {
+    /// librdkafka properties without their `kafka.` prefix, secrets resolved, our own not yet added.
+    std::map<std::string, std::string> kafka;
+    Subscription subscription;
+    StartingOffsets starting_offsets;
+    Limit max_offsets_per_trigger = Auto{};
+    std::optional<std::uint64_t> max_bytes_per_trigger;
+    std::optional<std::int64_t> min_offsets_per_trigger;
+    Milliseconds max_trigger_delay{900'000};
+    std::optional<Limit> max_records_per_partition;  ///< nullopt = not set
+    std::optional<Limit> min_partitions;
+    bool fail_on_data_loss = true;
+    std::string isolation_level = "read_committed";
+    int fetch_offset_retries = 3;  ///< attempts of an offset look-up within one trigger
+    Milliseconds fetch_offset_retry_interval{1000};
+};
+
+enum class TriggerKind { processing_time, available_now, once };
+struct Trigger {
+    TriggerKind kind = TriggerKind::processing_time;
+    Milliseconds interval{10'000};
+};
+
+struct Sink {
+    std::string plugin;
+    sink::Settings settings;  ///< canonical, defaults filled in
+    /// Settings that identify the target (all but secrets): a receipt is handed back to the same only.
+    std::string target;
+};
+
+struct Errors {
+    enum class Tolerance { none, all };
+    Tolerance tolerance = Tolerance::none;
+    std::optional<std::string> dead_letter_topic;
+    std::optional<std::filesystem::path> dead_letter_path;
+    /// nullopt = by trigger: for ever under processingTime, 15 min under availableNow and once.
+    std::optional<Milliseconds> retry_timeout;
+    Milliseconds retry_delay_max{60'000};
+};
+
+struct Pipeline {
+    std::string name;
+    std::optional<std::string> renamed_from;
+    Source source;
+    Trigger trigger;
+    Sink sink;
+    Errors errors;
+    std::optional<std::string> export_group;
+};
+
+struct Config {
+    std::filesystem::path data_dir = "/var/lib/sluice";
+    std::filesystem::path plugin_dir;
+    std::optional<std::string> http_listen;  ///< "127.0.0.1:8083"; nullopt = no HTTP
+    std::string http_write = "off";          ///< off | token | mtls | open
+    std::filesystem::path control_socket;    ///< default: $RUNTIME_DIRECTORY or data_dir, "control.sock"
+    int workers = 0;                         ///< resolved from `auto`
+    std::uint64_t memory_max = 512ULL << 20;
+    int consumers_capacity = 16;
+    Milliseconds consumers_idle_timeout{300'000};
+    Milliseconds history_age{31LL * 24 * 3600 * 1000};
+    std::uint64_t history_size = 256ULL << 20;
+    Milliseconds shutdown_timeout{30'000};
+    std::vector<Pipeline> pipelines;
+    std::vector<std::string> secrets;  ///< every resolved secret value, for redaction; never printed
+};
+
+/// One thing wrong (or, as a warning, doubtful) in a configuration.
+struct Finding {
+    std::string file;
+    int line = 0;    ///< from 1; 0 when it concerns the file as a whole
+    int column = 0;
+    std::string path;     ///< "pipelines[0].source.maxOffsetsPerTrigger"
+    std::string message;  ///< says what is accepted, and the nearest known name
+    bool is_error = true;
+};
+/// "sluice.yaml:12:7: pipelines[0].source.subscibe: unknown key; did you mean 'subscribe'?"
+std::string to_string(const Finding& finding);
+
+struct LoadOptions {
+    std::optional<std::filesystem::path> data_dir;    ///< --data-dir
+    std::optional<std::filesystem::path> plugin_dir;  ///< --plugin-dir
+    /// Why a librdkafka property can't be taken (unknown, bad value, breaks the contract), or nullopt.
+    /// kafka::refuse_property in the daemon; config/ itself knows no librdkafka.
+    std::function<std::optional<std::string>(std::string_view name, std::string_view value)>
+        refuse_kafka_property;
+};
+
+struct Loaded {
+    std::optional<Config> config;  ///< set when no finding is an error
+    std::vector<Finding> findings;
+    std::map<std::string, std::shared_ptr<const sink::Plugin>> plugins;  ///< by name, those found
+};
+
+/// Reads one YAML file, or every *.yaml / *.yml of a directory (merged: pipelines add up, any other
+/// key may stand in one file only). All findings at once. Never throws; blocks on files only.
+Loaded load(const std::filesystem::path& path, const LoadOptions& options);
+
+/// All errors of `loaded` in one message, code `configuration`.
+Error to_error(const Loaded& loaded);
+
+}  // namespace sluice::config

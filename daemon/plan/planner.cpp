@@ -1,0 +1,1 @@
+#include "daemon/plan/planner.hpp"

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# A real Apache Kafka for the tests, from Maven, in a folder of the caller's.
+#   kafka.sh fetch DIR            the jars and a log configuration (needs a JDK >= 17 and Maven)
+#   kafka.sh start JARS DIR [N]   N brokers (1) in KRaft mode on free ports; DIR/bootstrap says where
+#   kafka.sh stop DIR             ends them, by the pids in DIR
+set -euo pipefail
+version=4.1.1
+say() { printf 'kafka: %s\n' "$*" >&2; }
+
+fetch() {
+    local dir=$1
+    [ -e "$dir/.complete-$version" ] && return 0
+    rm -rf "$dir"; mkdir -p "$dir"
+    cat >"$dir/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>sluice</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+POM
+    say "fetching Apache Kafka $version by Maven"
+    mvn -q -B -f "$dir/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/jars" \
+        >"$dir/mvn.log" 2>&1 || { tail -20 "$dir/mvn.log" >&2; exit 1; }
+    touch "$dir/.complete-$version"
+}
+
+free_ports() { # COUNT: held open together, so that no two are the same
+    python3 - "$1" 2>/dev/null <<'PY' || perl -MIO::Socket::INET -e '
+        my @s = map { IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1", LocalPort => 0) } 1..shift;
+        print join(" ", map { $_->sockport } @s), "\n"' "$1"
+import socket, sys
+held = []
+for _ in range(int(sys.argv[1])):
+    s = socket.socket(); s.bind(("127.0.0.1", 0)); held.append(s)
+print(*[s.getsockname()[1] for s in held])
+PY
+}
+
+java_() { java -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/jars/*" \
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn "$@"; }
+
+start() {
+    jars=$1; local dir=$2 count=${3:-1} i ports voters='' bootstrap='' cluster
+    stop "$dir"; rm -rf "$dir"; mkdir -p "$dir"
+    read -r -a ports <<<"$(free_ports $((count * 2)))"
+    cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+    for ((i = 1; i <= count; i++)); do
+        voters+="${voters:+,}$i@127.0.0.1:${ports[$((i * 2 - 1))]}"
+        bootstrap+="${bootstrap:+,}127.0.0.1:${ports[$((i * 2 - 2))]}"
+    done
+    for ((i = 1; i <= count; i++)); do
+        mkdir -p "$dir/$i"
+        cat >"$dir/$i/server.properties" <<PROPERTIES
+process.roles=broker,controller
+node.id=$i
+controller.quorum.voters=$voters
+listeners=PLAINTEXT://127.0.0.1:${ports[$((i * 2 - 2))]},CONTROLLER://127.0.0.1:${ports[$((i * 2 - 1))]}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$dir/$i/data
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=$count
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=$count
+transaction.state.log.min.isr=$((count > 1 ? 2 : 1))
+group.initial.rebalance.delay.ms=0
+log.cleaner.backoff.ms=200
+log.retention.check.interval.ms=500
+log.segment.delete.delay.ms=100
+log.initial.task.delay.ms=500
+unclean.leader.election.enable=false
+PROPERTIES
+        java_ kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1
+    done
+    for ((i = 1; i <= count; i++)); do
+        # A session of its own: whatever ends the test leaves it to `stop`.
+        java_ kafka.Kafka "$dir/$i/server.properties" >"$dir/$i/log" 2>&1 </dev/null &
+        echo $! >"$dir/$i/pid"
+        disown
+    done
+    local deadline=$((SECONDS + 90))
+    for ((i = 1; i <= count; i++)); do
+        until (exec 3<>"/dev/tcp/127.0.0.1/${ports[$((i * 2 - 2))]}") 2>/dev/null; do
+            kill -0 "$(cat "$dir/$i/pid")" 2>/dev/null || { tail -20 "$dir/$i/log" >&2; say "broker $i ended"; exit 1; }
+            [ $SECONDS -lt $deadline ] || { tail -20 "$dir/$i/log" >&2; say "broker $i does not answer"; exit 1; }
+            sleep 0.1
+        done
+    done
+    echo "$bootstrap" >"$dir/bootstrap"
+    say "$count broker(s) at $bootstrap"
+}
+
+stop() {
+    local dir=$1 file pid
+    for file in "$dir"/*/pid; do
+        [ -e "$file" ] || continue
+        pid=$(cat "$file")
+        # Only what this script started: the pid must still be a Kafka of this folder.
+        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/"; then
+            kill "$pid" 2>/dev/null || true
+            for _ in $(seq 100); do [ -e "/proc/$pid" ] || break; sleep 0.1; done
+            [ -e "/proc/$pid" ] && kill -9 "$pid" 2>/dev/null || true
+        fi
+        rm -f "$file"
+    done
+    rm -f "$dir/bootstrap"
+}
+
+case "${1:-}" in
+    fetch) fetch "$2" ;;
+    start) start "$2" "$3" "${4:-1}" ;;
+    stop) stop "$2" ;;
+    *) sed -n '2,6p' "$0" >&2; exit 64 ;;
+esac
