@@ -17,5 +17,8 @@ find_package(spdlog REQUIRED CONFIG)
 find_package(fmt REQUIRED CONFIG)
 find_package(prometheus-cpp REQUIRED CONFIG)
 find_package(ZLIB REQUIRED)
-pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+# Not under the prefix `zstd`: its cached variables would mislead RocksDB's own search for zstd from the
+# second configuration on.
+pkg_check_modules(libzstd REQUIRED IMPORTED_TARGET libzstd)
+add_library(PkgConfig::zstd ALIAS PkgConfig::libzstd)
 pkg_check_modules(systemd IMPORTED_TARGET libsystemd)  # optional: notify and journal
