@@ -1,0 +1,150 @@
+#include "daemon/kafka/client_conf.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <string>
+
+#include "daemon/base/log.hpp"
+#include "daemon/base/text.hpp"
+
+namespace sluice::kafka {
+namespace {
+
+/// Long-polls are cut to this, or moving a consumer that waits at a tail takes half a second.
+constexpr std::int64_t fetch_wait_ms_max = 100;
+
+Result<void> set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
+    std::array<char, 512> text{};
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size()) ==
+        RD_KAFKA_CONF_OK) {
+        return {};
+    }
+    // librdkafka's words may quote the value.
+    return Error{ErrorCode::configuration,
+                 "kafka." + name + ": " +
+                     (is_secret_property(name) ? std::string("librdkafka refuses the value")
+                                               : std::string(text.data()))};
+}
+
+struct Property {
+    const char* name;
+    std::string value;
+};
+
+Result<void> set_all(rd_kafka_conf_t* conf, std::initializer_list<Property> properties) {
+    for (const Property& property : properties) {
+        SLUICE_CHECK(set(conf, property.name, property.value));
+    }
+    return {};
+}
+
+/// Brings a number that the user may lower down to `limit`. Read back from the configuration, so
+/// that aliases (max.partition.fetch.bytes) count too.
+Result<void> limit_to(rd_kafka_conf_t* conf, const char* name, std::int64_t limit) {
+    std::array<char, 64> value{};
+    std::size_t size = value.size();
+    const auto found = rd_kafka_conf_get(conf, name, value.data(), &size);
+    SLUICE_ASSERT(found == RD_KAFKA_CONF_OK);
+    const auto number = parse_int64(value.data());
+    if (number && *number <= limit) return {};
+    return set(conf, name, std::to_string(limit));
+}
+
+log::Level level_of(int syslog_level) {
+    // A lost connection is "error" to librdkafka and routine to a daemon: what can't be done without
+    // it is reported by whoever needed it.
+    if (syslog_level <= 2) return log::Level::error;
+    if (syslog_level <= 4) return log::Level::warning;
+    return syslog_level <= 6 ? log::Level::info : log::Level::debug;
+}
+
+// [librdkafka's own threads]
+void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+    log::write(level_of(level), "kafka client",
+               {{"client", client != nullptr ? rd_kafka_name(client) : "-"},
+                {"facility", facility},
+                {"text", text}});
+}
+
+bool uses_oauth(const rd_kafka_conf_t* conf) {
+    std::array<char, 256> value{};
+    std::size_t size = value.size();
+    return rd_kafka_conf_get(conf, "sasl.mechanisms", value.data(), &size) == RD_KAFKA_CONF_OK &&
+           upper(value.data()) == "OAUTHBEARER";
+}
+
+}  // namespace
+
+bool is_secret_property(std::string_view name) noexcept {
+    static constexpr std::string_view secrets[] = {
+        "sasl.password",           "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config",
+        "ssl.key.password",        "ssl.key.pem",                    "ssl.keystore.password",
+        "sasl.oauthbearer.extensions"};
+    return std::find(std::begin(secrets), std::end(secrets), name) != std::end(secrets);
+}
+
+Result<Conf> make_conf(const ClientSettings& settings, Role role, const ConsumerLimits& limits) {
+    SLUICE_ASSERT(limits.queued_kbytes > 0);
+    SLUICE_ASSERT(limits.queued_messages > 0);
+    SLUICE_ASSERT(limits.fetch_bytes > 0);
+    Conf conf{rd_kafka_conf_new()};
+    rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    const std::string own_name = "sluice-" + settings.pipeline;
+
+    // Ours, unless the user says otherwise.
+    SLUICE_CHECK(set_all(conf.get(), {
+        {"client.id", own_name},
+        {"group.id", own_name},  // librdkafka wants one even for assign; it is never joined
+        {"fetch.wait.max.ms", std::to_string(fetch_wait_ms_max)},
+        {"fetch.queue.backoff.ms", "1"},  // the default waits 1 s whenever the queue was full
+        {"fetch.error.backoff.ms", "50"},
+        {"queued.max.messages.kbytes", std::to_string(limits.queued_kbytes)},
+        {"queued.min.messages", std::to_string(limits.queued_messages)},
+        {"fetch.message.max.bytes", std::to_string(limits.fetch_bytes)},
+        {"reconnect.backoff.max.ms", "2000"},
+        {"socket.keepalive.enable", "true"},
+        {"log.connection.close", "false"},  // brokers reap idle connections all day
+        {"enable.metrics.push", "false"},
+    }));
+
+    for (const auto& [name, value] : settings.properties) {
+        SLUICE_CHECK(set(conf.get(), name, value));
+    }
+
+    // Whatever the user says.
+    SLUICE_CHECK(set_all(conf.get(), {
+        {"isolation.level", settings.isolation_level},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", role == Role::consumer ? "true" : "false"},
+        {"allow.auto.create.topics", "false"},
+    }));
+    SLUICE_CHECK(limit_to(conf.get(), "fetch.wait.max.ms", fetch_wait_ms_max));
+    SLUICE_CHECK(limit_to(conf.get(), "queued.max.messages.kbytes", limits.queued_kbytes));
+    SLUICE_CHECK(limit_to(conf.get(), "queued.min.messages", limits.queued_messages));
+    SLUICE_CHECK(limit_to(conf.get(), "fetch.message.max.bytes", limits.fetch_bytes));
+    return conf;
+}
+
+Result<Client> make_client(Conf conf) {
+    const bool oauth = uses_oauth(conf.get());
+    if (oauth) rd_kafka_conf_enable_sasl_queue(conf.get(), 1);
+    std::array<char, 512> text{};
+    Client client{rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), text.data(), text.size())};
+    if (!client) {
+        return Error{ErrorCode::configuration,
+                     std::string("librdkafka refuses the kafka.* properties: ") + text.data()};
+    }
+    (void)conf.release();  // the client took it
+    if (oauth) {
+        if (const ErrorHandle error{rd_kafka_sasl_background_callbacks_enable(client.get())}) {
+            return to_error("refreshing OAuth tokens", rd_kafka_error_code(error.get()),
+                            rd_kafka_error_string(error.get()));
+        }
+    }
+    return client;
+}
+
+}  // namespace sluice::kafka

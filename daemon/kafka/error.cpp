@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "daemon/kafka/handles.hpp"
+
+namespace sluice::kafka {
+namespace {
+
+struct Rule {
+    rd_kafka_resp_err_t code;
+    ErrorCode as;
+    bool retriable;
+    std::string_view remedy = {};
+};
+
+constexpr bool retry = true;
+constexpr bool give_up = false;
+
+constexpr std::string_view check_credentials =
+    "check kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username and "
+    "kafka.sasl.password, or the client certificate, against what the broker's listener expects";
+constexpr std::string_view topic_acl =
+    "give this client's principal the ACLs READ and DESCRIBE on the topic (kafka-acls.sh --add "
+    "--allow-principal User:NAME --operation Read --operation Describe --topic TOPIC)";
+
+// Everything a caller may react to; what is not listed is `failed` and not worth a retry.
+constexpr Rule rules[] = {
+    // The network, or a broker that is starting, stopping, or moving its leaderships.
+    {RD_KAFKA_RESP_ERR__TRANSPORT, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__RESOLVE, ErrorCode::unavailable, retry,
+     "check the host names in kafka.bootstrap.servers, and the brokers' advertised.listeners"},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__SSL, ErrorCode::unavailable, retry,
+     "check kafka.ssl.ca.location and that the listener speaks TLS"},
+    {RD_KAFKA_RESP_ERR__WAIT_COORD, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__WAIT_CACHE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__IN_PROGRESS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__NODE_UPDATE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__OUTDATED, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__RETRY, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__PARTIAL, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__QUEUE_FULL, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_BROKER, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_NOT_CONTROLLER, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_REASSIGNMENT_IN_PROGRESS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_FETCH_SESSION_ID_NOT_FOUND, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_INVALID_FETCH_SESSION_EPOCH, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_STALE_BROKER_EPOCH, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID, ErrorCode::unavailable, retry},
+    // The checksum did not match: on the wire more often than on the broker's disk.
+    {RD_KAFKA_RESP_ERR_INVALID_MSG, ErrorCode::unavailable, retry},
+    {RD_KAFKA_RESP_ERR__BAD_MSG, ErrorCode::unavailable, retry},
+
+    // Metadata travels slowly after a topic was created, so even these may pass.
+    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ErrorCode::not_found, retry},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ErrorCode::not_found, retry},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ErrorCode::not_found, retry},
+    {RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND, ErrorCode::not_found, give_up},
+
+    // The same call never succeeds; the facts must be gathered again and plan/ decides.
+    {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ErrorCode::out_of_range, give_up},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ErrorCode::out_of_range, give_up},
+    {RD_KAFKA_RESP_ERR__LOG_TRUNCATION, ErrorCode::out_of_range, give_up},
+
+    {RD_KAFKA_RESP_ERR__DESTROY, ErrorCode::stopping, give_up},
+    {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, ErrorCode::configuration, give_up,
+     "topic names have up to 249 of the characters a-z A-Z 0-9 . _ -"},
+    {RD_KAFKA_RESP_ERR_INVALID_GROUP_ID, ErrorCode::configuration, give_up,
+     "set kafka.group.id to a name that is not empty"},
+
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::failed, give_up, topic_acl},
+    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
+     "give this client's principal the ACL READ (which includes DESCRIBE) on the consumer group "
+     "(kafka-acls.sh --add --allow-principal User:NAME --operation Read --group GROUP); sluice's own "
+     "group is kafka.group.id, sluice-PIPELINE by default"},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
+     "give this client's principal the ACL DESCRIBE on the cluster (kafka-acls.sh --add "
+     "--allow-principal User:NAME --operation Describe --cluster)"},
+    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
+     "give this client's principal the ACLs WRITE and DESCRIBE on the transactional id"},
+    {RD_KAFKA_RESP_ERR__AUTHENTICATION, ErrorCode::failed, give_up, check_credentials},
+    {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ErrorCode::failed, give_up, check_credentials},
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ErrorCode::failed, give_up, check_credentials},
+    {RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, ErrorCode::failed, give_up, check_credentials},
+    {RD_KAFKA_RESP_ERR_SECURITY_DISABLED, ErrorCode::failed, give_up,
+     "the broker has no authorizer, so it knows no ACLs"},
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, ErrorCode::failed, give_up,
+     "the broker is too old for this request"},
+    {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ErrorCode::failed, give_up,
+     "the broker is too old for this request"},
+};
+
+}  // namespace
+
+Error to_error(std::string_view context, rd_kafka_resp_err_t code, std::string_view detail) {
+    const auto* const rule = std::find_if(std::begin(rules), std::end(rules),
+                                          [&](const Rule& r) { return r.code == code; });
+    std::string message;
+    if (!context.empty()) message.append(context).append(": ");
+    message += detail.empty() ? std::string_view(rd_kafka_err2str(code)) : detail;
+    message.append(" (").append(rd_kafka_err2name(code)).append(")");
+    if (rule == std::end(rules)) return {ErrorCode::failed, std::move(message), false};
+    if (!rule->remedy.empty()) message.append("; ").append(rule->remedy);
+    return {rule->as, std::move(message), rule->retriable};
+}
+
+}  // namespace sluice::kafka
