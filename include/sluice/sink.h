@@ -20,7 +20,8 @@
  * thread, those tagged [in call] only while the host is inside a call to this sink, on its thread.
  *
  * Memory. Who allocates frees. Arguments are borrowed for the call. What a plugin hands out through a
- * pointer (a receipt, rejects) stays valid until the next call on the same sink or writer.
+ * pointer (a receipt, rejects) stays valid until the next call on the same sink or writer. A receipt
+ * has at most SLUICE_RECEIPT_MAX bytes.
  *
  * Text is UTF-8, pointer and length, without a NUL promised. No exception may cross this boundary.
  *
@@ -39,6 +40,7 @@ extern "C" {
 #endif
 
 #define SLUICE_SINK_ABI 1u
+#define SLUICE_RECEIPT_MAX 65536
 
 #if defined(__GNUC__)
 #define SLUICE_EXPORT __attribute__((visibility("default")))
