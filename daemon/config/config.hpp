@@ -23,16 +23,16 @@ struct Auto { bool operator==(const Auto&) const = default; };
 struct Unlimited { bool operator==(const Unlimited&) const = default; };
 using Limit = std::variant<Auto, Unlimited, std::int64_t>;
 
-struct Topics { std::vector<std::string> names; };
-struct TopicPattern { std::string regex; };
-struct Assignment { std::map<std::string, std::vector<std::int32_t>> partitions; };
+struct Topics { std::vector<std::string> names; bool operator==(const Topics&) const = default; };
+struct TopicPattern { std::string regex; bool operator==(const TopicPattern&) const = default; };
+struct Assignment { std::map<std::string, std::vector<std::int32_t>> partitions; bool operator==(const Assignment&) const = default; };
 using Subscription = std::variant<Topics, TopicPattern, Assignment>;
 
-struct Earliest {};
-struct Latest {};
-struct AtOffsets { std::map<std::string, std::map<std::int32_t, std::int64_t>> offsets; };  // -1 latest, -2 earliest
-struct AtTimestamp { WallTime timestamp; bool fail_on_no_match = true; };
-struct FromGroup { std::string group; };
+struct Earliest { bool operator==(const Earliest&) const = default; };
+struct Latest { bool operator==(const Latest&) const = default; };
+struct AtOffsets { std::map<std::string, std::map<std::int32_t, std::int64_t>> offsets; bool operator==(const AtOffsets&) const = default; };  // -1 latest, -2 earliest
+struct AtTimestamp { WallTime timestamp; bool fail_on_no_match = true; bool operator==(const AtTimestamp&) const = default; };
+struct FromGroup { std::string group; bool operator==(const FromGroup&) const = default; };
 using StartingOffsets = std::variant<Earliest, Latest, AtOffsets, AtTimestamp, FromGroup>;
 
 struct Source {
@@ -50,12 +50,16 @@ struct Source {
     std::string isolation_level = "read_committed";
     int fetch_offset_retries = 3;  ///< attempts of an offset look-up within one trigger
     Milliseconds fetch_offset_retry_interval{1000};
+
+    bool operator==(const Source&) const = default;
 };
 
 enum class TriggerKind { processing_time, available_now, once };
 struct Trigger {
     TriggerKind kind = TriggerKind::processing_time;
     Milliseconds interval{10'000};
+
+    bool operator==(const Trigger&) const = default;
 };
 
 struct Sink {
@@ -63,6 +67,8 @@ struct Sink {
     sink::Settings settings;  ///< canonical, defaults filled in
     /// Settings that identify the target (all but secrets): a receipt is handed back to the same only.
     std::string target;
+
+    bool operator==(const Sink&) const = default;
 };
 
 struct Errors {
@@ -73,6 +79,8 @@ struct Errors {
     /// nullopt = by trigger: for ever under processingTime, 15 min under availableNow and once.
     std::optional<Milliseconds> retry_timeout;
     Milliseconds retry_delay_max{60'000};
+
+    bool operator==(const Errors&) const = default;
 };
 
 struct Pipeline {
@@ -83,6 +91,8 @@ struct Pipeline {
     Sink sink;
     Errors errors;
     std::optional<std::string> export_group;
+
+    bool operator==(const Pipeline&) const = default;
 };
 
 struct Config {

@@ -1,0 +1,97 @@
+#include "daemon/kafka/consumer.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace sluice::kafka {
+namespace {
+
+PartitionList one_partition(const plan::TopicPartition& topic_partition, std::int64_t from,
+                            std::int32_t leader_epoch) {
+    PartitionList list{rd_kafka_topic_partition_list_new(1)};
+    rd_kafka_topic_partition_t* const entry = rd_kafka_topic_partition_list_add(
+        list.get(), topic_partition.topic.c_str(), topic_partition.partition);
+    entry->offset = from;
+    // Without the epoch a truncated log is read on as if nothing had happened.
+    if (leader_epoch >= 0) rd_kafka_topic_partition_set_leader_epoch(entry, leader_epoch);
+    return list;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Consumer>> Consumer::create(const ClientSettings& settings,
+                                                   const ConsumerLimits& limits) {
+    SLUICE_TRY(Conf conf, make_conf(settings, Role::consumer, limits));
+    SLUICE_TRY(Client client, make_client(std::move(conf)));
+    rd_kafka_poll_set_consumer(client.get());
+    Queue queue{rd_kafka_queue_get_consumer(client.get())};
+    return std::unique_ptr<Consumer>(new Consumer(settings, std::move(client), std::move(queue)));
+}
+
+Consumer::~Consumer() {
+    left_over_.clear();
+    queue_.reset();
+}
+
+Result<void> Consumer::assign(const plan::TopicPartition& topic_partition, std::int64_t from,
+                              std::int32_t leader_epoch) {
+    left_over_.clear();
+    end_was_served_ = false;
+    const PartitionList list = one_partition(topic_partition, from, leader_epoch);
+    if (const auto code = rd_kafka_assign(client_.get(), list.get());
+        code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        assigned_.reset();
+        return to_error("assign " + plan::to_string(topic_partition), code);
+    }
+    assigned_ = topic_partition;
+    position_ = from;
+    return {};
+}
+
+void Consumer::unassign() {
+    left_over_.clear();
+    assigned_.reset();
+    position_ = -1;
+    (void)rd_kafka_assign(client_.get(), nullptr);
+    // Serve what is still queued for the old assignment, so that it is freed now.
+    while (Message stale{rd_kafka_consumer_poll(client_.get(), 0)}) {
+    }
+}
+
+Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
+                               Milliseconds timeout) {
+    batch.clear();
+    if (!left_over_.empty()) {
+        const auto taken = std::min(count, left_over_.size());
+        const auto end = left_over_.begin() + static_cast<std::ptrdiff_t>(taken);
+        std::move(left_over_.begin(), end, std::back_inserter(batch));
+        left_over_.erase(left_over_.begin(), end);
+        return {};
+    }
+    raw_.resize(count);
+    const ssize_t got = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(timeout.count()),
+                                                     raw_.data(), count);
+    if (got < 0) return to_error("consume", rd_kafka_last_error());
+    for (ssize_t i = 0; i < got; ++i) {
+        const rd_kafka_message_t* const message = raw_[static_cast<std::size_t>(i)];
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            end_was_served_ = true;
+        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            end_was_served_ = false;
+        }
+        batch.emplace_back(raw_[static_cast<std::size_t>(i)]);
+    }
+    return {};
+}
+
+std::optional<std::int64_t> Consumer::position() const {
+    if (!assigned_ || end_was_served_ || !left_over_.empty()) return std::nullopt;
+    const PartitionList list = one_partition(*assigned_, RD_KAFKA_OFFSET_INVALID, -1);
+    if (rd_kafka_position(client_.get(), list.get()) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        list->elems[0].offset < 0) {
+        return std::nullopt;
+    }
+    return list->elems[0].offset;
+}
+
+}  // namespace sluice::kafka

@@ -1,0 +1,68 @@
+#pragma once
+// One librdkafka consumer, assigned to at most one partition. Included by daemon/kafka/*.cpp only.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/kafka/client_conf.hpp"
+#include "daemon/kafka/cluster.hpp"
+#include "daemon/kafka/handles.hpp"
+
+namespace sluice::kafka {
+
+/// Confined to its lease's thread; idle ones to the pool's mutex.
+class Consumer {
+ public:
+    static Result<std::unique_ptr<Consumer>> create(const ClientSettings& settings,
+                                                    const ConsumerLimits& limits);
+    ~Consumer();
+    Consumer(const Consumer&) = delete;
+    Consumer& operator=(const Consumer&) = delete;
+
+    /// Drops whatever was fetched and goes to `from` of another (or the same) partition.
+    Result<void> assign(const plan::TopicPartition& topic_partition, std::int64_t from,
+                        std::int32_t leader_epoch);
+    void unassign();
+
+    /// True when the next record delivered is the first one at or after `from`, without seeking.
+    [[nodiscard]] bool stands_at(const plan::TopicPartition& topic_partition,
+                                 std::int64_t from) const {
+        return assigned_ && *assigned_ == topic_partition && position_ == from;
+    }
+    [[nodiscard]] bool is_assigned() const { return assigned_.has_value(); }
+    [[nodiscard]] const ClientSettings& settings() const { return settings_; }
+
+    /// Fills `batch` with up to `count` messages and events: what was left over first, then the
+    /// queue, waiting up to `timeout` for it. What it holds is the caller's to destroy.
+    Result<void> consume(std::vector<Message>& batch, std::size_t count, Milliseconds timeout);
+
+    /// librdkafka's own position: moves past control records too, but only as the queue is served.
+    /// nullopt when there is none, or right after an end-of-partition (it may then be one too high).
+    [[nodiscard]] std::optional<std::int64_t> position() const;
+
+    /// Remembers what a batch returned beyond the range, for the next one.
+    void keep(std::vector<Message> left_over) { left_over_ = std::move(left_over); }
+    /// The next range is expected to start here. Never a position read from librdkafka.
+    void park_at(std::int64_t until) { position_ = until; }
+
+    std::optional<std::size_t> lane;  ///< the pool's: where it was used last
+    SteadyTime idle_since{};          ///< the pool's
+
+ private:
+    Consumer(ClientSettings settings, Client client, Queue queue)
+        : settings_(std::move(settings)), client_(std::move(client)), queue_(std::move(queue)) {}
+
+    const ClientSettings settings_;
+    Client client_;
+    Queue queue_;
+    std::optional<plan::TopicPartition> assigned_;
+    std::int64_t position_ = -1;
+    bool end_was_served_ = false;
+    std::vector<Message> left_over_;
+    std::vector<rd_kafka_message_t*> raw_;
+};
+
+}  // namespace sluice::kafka

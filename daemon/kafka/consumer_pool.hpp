@@ -1,0 +1,103 @@
+#pragma once
+// Consumers are dear (a connection, four threads, a prefetched queue), so they are kept and leased.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/kafka/cluster.hpp"
+#include "daemon/plan/types.hpp"
+
+namespace sluice::kafka {
+
+class Consumer;  // consumer.hpp: one librdkafka client
+
+struct PoolOptions {
+    std::size_t capacity = 16;               ///< `consumers.capacity`: clients at most, leased ones included
+    Milliseconds idle_timeout{300'000};      ///< `consumers.idleTimeout`: then an idle client is closed
+    Milliseconds unassign_after{15'000};     ///< then an idle client stops fetching
+    std::uint64_t memory_max = 256ULL << 20; ///< bound on what all clients may have queued together
+};
+
+struct PoolStats {
+    std::uint64_t hits_position = 0;    ///< the consumer stood at `from`, its data prefetched
+    std::uint64_t hits_unassigned = 0;
+    std::uint64_t hits_reassigned = 0;  ///< was parked elsewhere
+    std::uint64_t misses = 0;           ///< a client had to be made
+    std::uint64_t evictions = 0;        ///< closed to make room, or after the idle timeout
+    std::size_t clients = 0;
+    std::size_t leased = 0;
+};
+
+class ConsumerPool;
+
+/// One consumer, exclusively, assigned to one partition at `from`. Returns it to the pool when
+/// destroyed: parked at `until` after finish(), closed otherwise (its state is not known after an
+/// error). Confined to one thread at a time.
+class Lease {
+ public:
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&&) = delete;
+    ~Lease();
+
+    Consumer& consumer() const { return *consumer_; }
+
+    /// The range was read to its end. `read_on`: the next range of this partition is likely to start
+    /// at `until`, so the consumer stays assigned and goes on prefetching; otherwise it is unassigned.
+    void finish(std::int64_t until, bool read_on);
+
+ private:
+    friend class ConsumerPool;
+    Lease(ConsumerPool& pool, std::unique_ptr<Consumer> consumer);
+
+    ConsumerPool* pool_;
+    std::unique_ptr<Consumer> consumer_;
+    bool finished_ = false;
+    bool read_on_ = false;
+};
+
+/// Process-wide. Safe for concurrent calls. Clients are shared only between identical settings.
+class ConsumerPool {
+ public:
+    explicit ConsumerPool(const PoolOptions& options, const Clock& clock = system_clock());
+    ~ConsumerPool();  ///< every lease must have been returned
+
+    /// Prefers, in order: a consumer whose position is `from`; an unassigned one (that of `lane` first);
+    /// a new one while below capacity; the longest idle one parked elsewhere; waits for a return.
+    /// `leader_epoch` (-1 unknown) lets the broker find a truncated log.
+    /// Errors: `stopping`; those of make_conf and assign.
+    Result<Lease> lease(const ClientSettings& settings, const plan::TopicPartition& topic_partition,
+                        std::int64_t from, std::int32_t leader_epoch,
+                        std::optional<std::size_t> lane, const std::stop_token& stop);
+
+    /// Unassigns and closes what has been idle for too long. Called about once a second.
+    void tidy();
+    /// Closes the idle clients with these settings (credentials changed, pipeline stopped).
+    void forget(const ClientSettings& settings);
+
+    [[nodiscard]] PoolStats stats() const;
+
+ private:
+    friend class Lease;
+    void give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on);
+    std::unique_ptr<Consumer> take_idle(const ClientSettings& settings,
+                                        const plan::TopicPartition& topic_partition, std::int64_t from,
+                                        std::optional<std::size_t> lane);
+
+    const PoolOptions options_;
+    const Clock& clock_;
+    mutable std::mutex mutex_;
+    std::condition_variable_any returned_;
+    std::list<std::unique_ptr<Consumer>> idle_;  ///< longest idle first
+    std::size_t clients_ = 0;                    ///< idle, leased and being made
+    PoolStats stats_;
+};
+
+}  // namespace sluice::kafka

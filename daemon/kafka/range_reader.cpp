@@ -1,0 +1,157 @@
+#include "daemon/kafka/range_reader.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/kafka/chunk.hpp"
+#include "daemon/kafka/consumer.hpp"
+
+namespace sluice::kafka {
+namespace {
+
+/// The state of one reading. Pulled apart so that each way to end a range stands on its own.
+class Reading {
+ public:
+    Reading(Consumer& consumer, const plan::OffsetRange& range, const ReadOptions& options,
+            const RecordHandler& handler)
+        : consumer_(consumer),
+          range_(range),
+          handler_(handler),
+          topic_{range.topic_partition.topic.data(), range.topic_partition.topic.size()},
+          chunk_(options.chunk_records),
+          next_(range.from) {}
+
+    [[nodiscard]] bool done() const { return next_ >= range_.until; }
+    [[nodiscard]] const RangeCounts& counts() const { return counts_; }
+    [[nodiscard]] bool ends_short() const { return end_ >= 0 && end_ < range_.until; }
+    [[nodiscard]] std::int64_t next() const { return next_; }
+    [[nodiscard]] std::int64_t end() const { return end_; }
+    [[nodiscard]] const std::string& last_trouble() const { return last_trouble_; }
+
+    /// Sorts one batch into records, events, and what lies beyond; delivers the records.
+    /// Answers whether anything moved.
+    Result<bool> take(std::vector<Message>& batch) {
+        const std::int64_t before = next_;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            const rd_kafka_message_t* const m = batch[i].get();
+            if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                SLUICE_CHECK(event(*m));
+                continue;
+            }
+            if (m->offset < next_) continue;  // a compressed batch begins before the offset asked for
+            if (m->offset >= range_.until) {
+                skip_to(range_.until);
+                consumer_.keep({std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
+                                std::make_move_iterator(batch.end())});
+                break;
+            }
+            skip_to(m->offset);
+            ++next_;
+            ++counts_.polled;
+            chunk_.add(std::move(batch[i]), topic_);
+        }
+        SLUICE_CHECK(deliver());
+        if (!done()) {
+            // Control records and aborted ones at the tail never arrive; the position passes them.
+            if (const auto position = consumer_.position(); position && *position >= range_.until) {
+                skip_to(range_.until);
+            }
+        }
+        if (!done() && end_ >= range_.until) skip_to(range_.until);
+        return next_ != before;
+    }
+
+ private:
+    void skip_to(std::int64_t offset) {
+        counts_.gaps += static_cast<std::uint64_t>(offset - next_);
+        next_ = offset;
+    }
+
+    Result<void> deliver() {
+        if (chunk_.empty()) return {};
+        counts_.bytes += chunk_.bytes();
+        counts_.last_leader_epoch = chunk_.last_leader_epoch();
+        counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
+        auto result = handler_(chunk_.records());
+        chunk_.clear();
+        return result;
+    }
+
+    Result<void> event(const rd_kafka_message_t& m) {
+        switch (m.err) {
+            case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+                end_ = m.offset;
+                return {};
+            case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+            case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+            case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
+            case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+            case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID:
+            case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+            case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: {
+                Error error = to_error(where(), m.err, rd_kafka_message_errstr(&m));
+                error.code = ErrorCode::out_of_range;
+                return error;
+            }
+            default: break;
+        }
+        Error error = to_error(where(), m.err, rd_kafka_message_errstr(&m));
+        if (!error.retriable) return error;
+        last_trouble_ = std::move(error.message);  // librdkafka goes on by itself; said if it doesn't
+        return {};
+    }
+
+    [[nodiscard]] std::string where() const {
+        return plan::to_string(range_.topic_partition) + " at offset " + std::to_string(next_);
+    }
+
+    Consumer& consumer_;
+    const plan::OffsetRange& range_;
+    const RecordHandler& handler_;
+    const sluice_string topic_;
+    Chunk chunk_;
+    std::int64_t next_;      ///< first offset not accounted for
+    std::int64_t end_ = -1;  ///< where the partition ended, as last reported
+    RangeCounts counts_;
+    std::string last_trouble_;
+};
+
+}  // namespace
+
+Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
+                               const ReadOptions& options, const RecordHandler& handler,
+                               const std::stop_token& stop, const Clock& clock) {
+    Consumer& consumer = lease.consumer();
+    Reading reading(consumer, range, options, handler);
+    std::vector<Message> batch;
+    SteadyTime moved = clock.steady();
+    const std::string name = plan::to_string(range.topic_partition);
+    while (!reading.done()) {
+        if (stop.stop_requested()) {
+            return Error{ErrorCode::stopping,
+                         name + ": stopped at offset " + std::to_string(reading.next())};
+        }
+        SLUICE_CHECK(consumer.consume(batch, options.chunk_records, options.poll_timeout));
+        SLUICE_TRY(const bool progress, reading.take(batch));
+        const SteadyTime now = clock.steady();
+        if (progress) {
+            moved = now;
+        } else if (reading.ends_short() && now - moved > options.short_end_timeout) {
+            return Error{ErrorCode::out_of_range,
+                         name + ": ends at offset " + std::to_string(reading.end()) +
+                             ", before the planned " + std::to_string(range.until)};
+        } else if (now - moved > options.progress_timeout) {
+            std::string message = name + ": nothing arrived at offset " +
+                                  std::to_string(reading.next()) + " for " +
+                                  std::to_string(options.progress_timeout.count() / 1000) + " s";
+            if (!reading.last_trouble().empty()) message += "; last heard: " + reading.last_trouble();
+            return Error{ErrorCode::unavailable, std::move(message), true};
+        }
+    }
+    SLUICE_ASSERT(reading.next() == range.until);
+    lease.finish(range.until, options.read_on);
+    return reading.counts();
+}
+
+}  // namespace sluice::kafka

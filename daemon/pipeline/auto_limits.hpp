@@ -1,0 +1,46 @@
+#pragma once
+// What `auto` means, as functions of what was observed. Pure.
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "daemon/plan/planner.hpp"
+
+namespace sluice::pipeline {
+
+inline constexpr std::int64_t first_batch_offsets = 100'000;
+
+/// maxOffsetsPerTrigger: auto. About 30 s of work at the observed rate; 100,000 before anything was
+/// observed, and never less than 10,000: a slow start must not keep itself slow.
+inline std::int64_t auto_max_offsets(std::optional<double> records_per_second) {
+    if (!records_per_second) return first_batch_offsets;
+    return static_cast<std::int64_t>(std::clamp(*records_per_second * 30.0, 10'000.0, 1e12));
+}
+
+/// maxBytesPerTrigger as a number of offsets, by the mean record size seen (1 KiB before any was).
+inline std::int64_t offsets_for_bytes(std::uint64_t bytes_max, std::optional<double> mean_bytes) {
+    const double mean = std::max(mean_bytes.value_or(1024.0), 1.0);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min(static_cast<double>(bytes_max) / mean, 1e15)));
+}
+
+/// minPartitions: auto. As many ranges as workers, but only when a half is long enough (about a million
+/// records) to pay for re-positioning consumers at every trigger.
+inline std::optional<std::int64_t> auto_min_partitions(std::uint64_t backlog, int workers) {
+    constexpr std::uint64_t worth_a_consumer = 1'000'000;
+    const auto ranges = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(workers, 1)),
+                                                backlog / worth_a_consumer);
+    if (ranges < 2) return std::nullopt;
+    return static_cast<std::int64_t>(ranges);
+}
+
+/// maxRecordsPerPartition: auto. memory / (mean record size × 2) per worker, at least 10,000.
+inline std::int64_t auto_max_records(std::uint64_t memory_max, int workers,
+                                     std::optional<double> mean_bytes) {
+    const double mean = std::max(mean_bytes.value_or(1024.0), 1.0);
+    const double records = static_cast<double>(memory_max) / std::max(workers, 1) / (mean * 2);
+    return static_cast<std::int64_t>(std::clamp(records, 10'000.0, 1e12));
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,223 @@
+#include "daemon/pipeline/batch_run.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "daemon/base/log.hpp"
+#include "daemon/base/text.hpp"
+#include "daemon/pipeline/range_task.hpp"
+#include "daemon/pipeline/run_on.hpp"
+
+namespace sluice::pipeline {
+namespace {
+
+Milliseconds since(SteadyTime start, const Clock& clock) {
+    return std::chrono::duration_cast<Milliseconds>(clock.steady() - start);
+}
+
+sink::Batch as_sink_batch(const BatchRequest& request) {
+    sink::Batch batch{request.plan.batch_id, request.is_rerun, {}};
+    std::uint32_t index = 0;
+    for (const plan::PlannedRange& planned : request.plan.ranges) {
+        const auto& tp = planned.range.topic_partition;
+        batch.ranges.push_back({tp.topic, tp.partition, index, planned.range.from,
+                                planned.range.until,
+                                request.pipeline + "/" + std::to_string(batch.id) + "/" +
+                                    std::to_string(index)});
+        ++index;
+    }
+    return batch;
+}
+
+/// Ranges that end where no other range of the plan goes on: their consumers stay where they are.
+std::vector<bool> last_of_their_partition(const checkpoints::Plan& plan) {
+    std::map<plan::TopicPartition, std::int64_t> ends;
+    for (const auto& planned : plan.ranges) {
+        auto& end = ends[planned.range.topic_partition];
+        end = std::max(end, planned.range.until);
+    }
+    std::vector<bool> last;
+    for (const auto& planned : plan.ranges) {
+        last.push_back(planned.range.until == ends.at(planned.range.topic_partition));
+    }
+    return last;
+}
+
+/// The books of a range, held against each other and against the plan.
+Result<void> balance(const plan::OffsetRange& range, const checkpoints::RangeBooks& books) {
+    if (books.polled != books.accepted + books.filtered + books.dead_lettered ||
+        plan::size_of(range) != books.polled + books.gaps + books.lost) {
+        return Error{ErrorCode::fatal,
+                     plan::to_string(range.topic_partition) + " [" + std::to_string(range.from) +
+                         ", " + std::to_string(range.until) + "): the books do not balance: " +
+                         std::to_string(books.polled) + " polled, " +
+                         std::to_string(books.accepted) + " accepted, " +
+                         std::to_string(books.filtered) + " filtered, " +
+                         std::to_string(books.dead_lettered) + " dead-lettered, " +
+                         std::to_string(books.gaps) + " gaps, " + std::to_string(books.lost) +
+                         " lost. Nothing was committed; this is a bug of sluice or of the plugin"};
+    }
+    return {};
+}
+
+/// All ranges, `lanes` at a time; the first error stops the others.
+asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
+    asio::thread_pool& workers, Source& source, sink::Sink& sink, const BatchRequest& request,
+    const sink::Batch& batch, bool writes, BatchProgress& progress, const Clock& clock,
+    std::stop_token outer_stop) {
+    const auto& ranges = request.plan.ranges;
+    std::vector<RangeOutcome> outcomes(ranges.size());
+    const std::vector<bool> read_on = last_of_their_partition(request.plan);
+    std::optional<Error> failure;
+    std::size_t next = 0;
+    std::stop_source stop;
+    const std::stop_callback pass_on(outer_stop, [&stop] { stop.request_stop(); });
+
+    const auto lane = [&]() -> asio::awaitable<void> {
+        while (!failure && next < ranges.size()) {
+            const std::size_t index = next++;
+            const auto adjusted = request.adjustments.find(index);
+            const RangeRequest task{ranges[index],
+                                    static_cast<std::uint32_t>(index),
+                                    adjusted == request.adjustments.end() ? ranges[index].range.from
+                                                                          : adjusted->second,
+                                    read_on[index],
+                                    writes,
+                                    batch.ranges[index].token,
+                                    request.write_retries};
+            auto outcome = co_await run_on(workers, [&] {
+                return run_range(source, sink, task, progress, clock, stop.get_token());
+            });
+            if (outcome) {
+                outcomes[index] = *std::move(outcome);
+            } else if (!failure) {
+                failure = std::move(outcome).error();
+                stop.request_stop();
+            }
+        }
+    };
+    std::vector<asio::awaitable<void>> lanes;
+    const std::size_t count = std::max<std::size_t>(1, std::min(request.lanes, ranges.size()));
+    for (std::size_t i = 0; i < count; ++i) lanes.push_back(lane());
+    co_await run_all(std::move(lanes));
+    if (failure) co_return std::move(*failure);
+    co_return outcomes;
+}
+
+BatchOutcome summarize(const BatchRequest& request, const std::vector<RangeOutcome>& ranges) {
+    BatchOutcome outcome;
+    outcome.commit.batch_id = request.plan.batch_id;
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+        const plan::PlannedRange& planned = request.plan.ranges[i];
+        outcome.commit.books.push_back(ranges[i].books);
+        plan::Position& position = outcome.positions[planned.range.topic_partition];
+        if (planned.range.until < position.offset) continue;
+        position.offset = planned.range.until;
+        position.topic_id = planned.topic_id;
+        position.last_advanced = static_cast<std::int64_t>(request.plan.batch_id);
+        // A range without a record keeps the epoch its start was recorded with.
+        position.leader_epoch = ranges[i].last_leader_epoch >= 0 ? ranges[i].last_leader_epoch
+                                                                 : planned.leader_epoch;
+        if (ranges[i].last_timestamp_ms) {
+            outcome.last_timestamp_ms =
+                std::max(outcome.last_timestamp_ms.value_or(*ranges[i].last_timestamp_ms),
+                         *ranges[i].last_timestamp_ms);
+        }
+    }
+    return outcome;
+}
+
+}  // namespace
+
+asio::awaitable<Result<BatchOutcome>> run_batch(asio::thread_pool& workers, Source& source,
+                                                sink::Sink& sink, BatchRequest request,
+                                                BatchProgress& progress, const Clock& clock,
+                                                std::stop_token stop) {
+    const SteadyTime started = clock.steady();
+    const sink::Batch batch = as_sink_batch(request);
+    const auto doing = [&](const char* what) {
+        progress.doing.store(what, std::memory_order_relaxed);
+        progress.moved_at_ms.store(
+            std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count(),
+            std::memory_order_relaxed);
+    };
+    const auto call = [&](auto work) {  // plugin calls block as they like, on a worker
+        return run_on(workers, [work]() -> Result<sink::Reply> { return work(); });
+    };
+    const auto abort = [&]() -> asio::awaitable<void> {
+        doing("sink abort");
+        auto reply = co_await call([&] { return sink.abort(batch.id); });
+        if (reply && reply->status != sink::Status::ok) {
+            log::warning("the sink could not abort a batch; begin will have to",
+                         {{"pipeline", request.pipeline},
+                          {"batch", batch.id},
+                          {"error", reply->message}});
+        }
+    };
+
+    progress.polled = 0;
+    doing("sink begin");
+    Result<sink::Reply> begun = co_await call([&] { return sink.begin(batch); });
+    if (!begun) co_return std::move(begun).error();
+    const bool already = begun->status == sink::Status::already_committed;
+    if (begun->status != sink::Status::ok && !already) {
+        co_return sink_error("begin", begun->message, begun->status);
+    }
+    if (already && !request.is_rerun) {
+        co_return Error{ErrorCode::fatal,
+                        "the sink already has batch " + std::to_string(batch.id) +
+                            ", which was never run from this checkpoint: the checkpoint is older than "
+                            "the output. Restore the checkpoint that belongs to it, or give the "
+                            "pipeline another target"};
+    }
+
+    doing("read and write");
+    Result<std::vector<RangeOutcome>> ranges = co_await run_ranges(
+        workers, source, sink, request, batch, !already, progress, clock, stop);
+    const Milliseconds read_time = since(started, clock);
+    if (!ranges && already && ranges.error().code == ErrorCode::out_of_range) {
+        BatchOutcome outcome = summarize(request, std::vector<RangeOutcome>(request.plan.ranges.size()));
+        outcome.commit.state = checkpoints::BatchState::recovered;
+        outcome.commit.books.clear();
+        outcome.commit.committed_at = clock.wall();
+        outcome.receipt = begun->receipt;
+        co_return outcome;
+    }
+    std::optional<Error> failure;
+    if (!ranges) {
+        failure = std::move(ranges).error();
+    } else {
+        for (std::size_t i = 0; i < ranges->size() && !failure; ++i) {
+            if (auto balanced = balance(request.plan.ranges[i].range, (*ranges)[i].books); !balanced) {
+                failure = std::move(balanced).error();
+            }
+        }
+    }
+    if (failure) {
+        if (!already) co_await abort();
+        co_return std::move(*failure);
+    }
+
+    BatchOutcome outcome = summarize(request, *ranges);
+    outcome.receipt = begun->receipt;
+    if (!already) {
+        doing("sink commit");
+        const SteadyTime commit_started = clock.steady();
+        Result<sink::Reply> committed = co_await call([&] { return sink.commit(batch.id); });
+        if (!committed || committed->status != sink::Status::ok) {
+            Error error = committed ? sink_error("commit", committed->message, committed->status)
+                                    : std::move(committed).error();
+            co_await abort();  // in doubt: begin with the same id has to find out
+            co_return error;
+        }
+        outcome.receipt = committed->receipt;
+        outcome.commit.phases.sink_commit = since(commit_started, clock);
+    }
+    outcome.commit.state = checkpoints::BatchState::committed;
+    outcome.commit.committed_at = clock.wall();
+    outcome.commit.phases.read_and_write = read_time;
+    outcome.commit.phases.total = since(started, clock);
+    co_return outcome;
+}
+
+}  // namespace sluice::pipeline

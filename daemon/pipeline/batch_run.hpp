@@ -1,0 +1,61 @@
+#pragma once
+// One batch, from begin to the sink's commit. What it answers is checkpointed by the caller.
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "checkpoints/store.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/pipeline/source.hpp"
+#include "daemon/sink/sink.hpp"
+
+namespace sluice::pipeline {
+
+/// Where ranges of a re-run are read from when part of them is lost for good: range index → first
+/// offset that still exists (its `until` when nothing does). What lies before is counted as lost.
+using Adjustments = std::map<std::size_t, std::int64_t>;
+
+/// What the outside may look at while a batch runs. Written by workers, read by anyone.
+struct BatchProgress {
+    std::atomic<std::uint64_t> polled{0};
+    std::atomic<std::int64_t> moved_at_ms{0};  ///< steady clock: the last sign of life
+    std::atomic<const char*> doing{""};        ///< "sink begin", "read and write", "sink commit"
+};
+
+struct BatchRequest {
+    std::string pipeline;
+    const checkpoints::Plan& plan;
+    bool is_rerun = false;
+    const Adjustments& adjustments;
+    std::size_t lanes = 1;  ///< ranges worked on at the same time
+    std::size_t write_retries = 3;  ///< RETRY from a write is tried again in place so often, briefly
+};
+
+struct BatchOutcome {
+    checkpoints::Commit commit;
+    std::optional<std::string> receipt;  ///< nullopt: the sink said nothing new
+    std::map<plan::TopicPartition, plan::Position> positions;  ///< after the batch
+    std::optional<std::int64_t> last_timestamp_ms;
+};
+
+/// begin → [read → write] × ranges, `lanes` at a time → commit. On any error the batch is aborted
+/// before the error is returned, so that nothing of it is visible and it can be run again.
+///
+/// A batch that the sink already has is read once more without writing, to count it; when it can't
+/// be read any more its state is `recovered`. A batch whose books do not balance is not committed.
+///
+/// Errors: retriable ones (broker, sink RETRY) mean "again, the same plan"; `out_of_range` means
+/// "gather the facts"; `data_loss` never; `fatal` (the sink's word, or a broken contract) stops.
+boost::asio::awaitable<Result<BatchOutcome>> run_batch(boost::asio::thread_pool& workers,
+                                                       Source& source, sink::Sink& sink,
+                                                       BatchRequest request, BatchProgress& progress,
+                                                       const Clock& clock, std::stop_token stop);
+
+}  // namespace sluice::pipeline

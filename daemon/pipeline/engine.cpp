@@ -1,0 +1,223 @@
+#include "daemon/pipeline/engine.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "daemon/base/log.hpp"
+#include "daemon/pipeline/kafka_source.hpp"
+#include "daemon/pipeline/run_on.hpp"
+
+namespace sluice::pipeline {
+namespace {
+
+kafka::PoolOptions pool_options(const config::Config& config) {
+    kafka::PoolOptions options;
+    options.capacity = static_cast<std::size_t>(config.consumers_capacity);
+    options.idle_timeout = config.consumers_idle_timeout;
+    options.memory_max = config.memory_max / 2;  // the rest: chunks in flight and sink buffers
+    return options;
+}
+
+/// A thread of its own for every pipeline beside the shared ones, so that a sink that hangs holds up
+/// nobody else; bounded, because a thousand idle pipelines need no thousand threads.
+std::size_t worker_threads(const config::Config& config) {
+    constexpr std::size_t own_max = 64;
+    return static_cast<std::size_t>(config.workers) +
+           std::min(config.pipelines.size(), own_max);
+}
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+    Impl(asio::any_io_executor io, const config::Config& config, checkpoints::Store& store,
+         const Clock& clock)
+        : io_(std::move(io)),
+          consumers_(pool_options(config), clock),
+          control_(4),
+          workers_(worker_threads(config)),
+          environment_{io_, control_, workers_, store, clock, config.workers, {}, {}},
+          tidy_timer_(io_),
+          idle_(io_, asio::steady_timer::time_point::max()) {
+        history_ = {config.history_age, config.history_size};
+        environment_.observer = [this](const Status& status, const checkpoints::Commit* commit) {
+            const std::lock_guard lock(mutex_);
+            if (observer_) observer_(status, commit);
+        };
+        asio::co_spawn(io_, tidy(), [](std::exception_ptr) {});
+    }
+
+    ~Impl() {
+        workers_.join();
+        control_.join();
+    }
+
+    struct Running {
+        std::shared_ptr<Pipeline> pipeline;
+        config::Pipeline config;
+    };
+
+    void spawn(const config::Pipeline& config, const Plugins& plugins) {
+        auto pipeline = std::make_shared<Pipeline>(
+            environment_, config, plugins.at(config.sink.plugin),
+            [this](const config::Pipeline& c) { return make_kafka_source(c, consumers_); });
+        {
+            const std::lock_guard lock(mutex_);
+            running_[config.name] = {pipeline, config};
+        }
+        ++live_;
+        asio::co_spawn(pipeline->strand(), pipeline->run(), [this, pipeline](std::exception_ptr thrown) {
+            if (thrown) log::error("a pipeline ended by an exception", {{"pipeline", pipeline->config().name}});
+            asio::post(io_, [this] { ended(); });
+        });
+    }
+
+    void ended() {
+        --live_;
+        idle_.cancel();
+        if (live_ == 0 && !changing_ && all_ended_) all_ended_();
+    }
+
+    asio::awaitable<void> wait_until(std::function<bool()> condition) {
+        while (!condition()) {
+            idle_.expires_at(asio::steady_timer::time_point::max());
+            boost::system::error_code cancelled;
+            co_await idle_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        }
+    }
+
+    /// Once a second: idle consumers; once a minute: old history.
+    asio::awaitable<void> tidy() {
+        for (int second = 1; !stopping_; ++second) {
+            tidy_timer_.expires_after(std::chrono::seconds{1});
+            boost::system::error_code cancelled;
+            co_await tidy_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+            if (stopping_) break;
+            auto tidied = co_await run_on(control_, [this, second]() -> Result<void> {
+                consumers_.tidy();
+                if (second % 60 != 0) return {};
+                return environment_.store.trim_history(history_, environment_.clock.wall());
+            });
+            if (!tidied) log::warning("history was not trimmed", {{"error", tidied.error().message}});
+        }
+    }
+
+    std::vector<std::shared_ptr<Pipeline>> all() const {
+        const std::lock_guard lock(mutex_);
+        std::vector<std::shared_ptr<Pipeline>> pipelines;
+        for (const auto& [name, running] : running_) pipelines.push_back(running.pipeline);
+        return pipelines;
+    }
+
+    asio::any_io_executor io_;
+    kafka::ConsumerPool consumers_;
+    asio::thread_pool control_;
+    asio::thread_pool workers_;
+    Environment environment_;
+    asio::steady_timer tidy_timer_;
+    asio::steady_timer idle_;  ///< cancelled whenever a pipeline ends
+    checkpoints::HistoryLimit history_;
+    std::function<void()> all_ended_;
+    std::size_t live_ = 0;
+    bool changing_ = false;
+    bool stopping_ = false;
+
+    mutable std::mutex mutex_;  ///< guards what other threads may look at
+    std::map<std::string, Running> running_;
+    std::function<void(const Status&, const checkpoints::Commit*)> observer_;
+};
+
+Engine::Engine(asio::any_io_executor io, const config::Config& config, checkpoints::Store& store,
+               const Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(io), config, store, clock)) {}
+Engine::~Engine() = default;
+
+void Engine::start(const config::Config& config, const Plugins& plugins) {
+    for (const auto& pipeline : config.pipelines) impl_->spawn(pipeline, plugins);
+    if (config.pipelines.empty() && impl_->all_ended_) asio::post(impl_->io_, impl_->all_ended_);
+}
+
+asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins& plugins) {
+    impl_->changing_ = true;
+    impl_->history_ = {config.history_age, config.history_size};
+    std::vector<std::shared_ptr<Pipeline>> leaving;
+    std::vector<const config::Pipeline*> coming;
+    std::map<std::string, const config::Pipeline*> wanted;
+    for (const auto& pipeline : config.pipelines) wanted[pipeline.name] = &pipeline;
+    {
+        const std::lock_guard lock(impl_->mutex_);
+        for (auto it = impl_->running_.begin(); it != impl_->running_.end();) {
+            const auto found = wanted.find(it->first);
+            const bool same = found != wanted.end() && *found->second == it->second.config;
+            if (same && !it->second.pipeline->has_ended()) {
+                wanted.erase(found);
+                ++it;
+            } else {
+                leaving.push_back(it->second.pipeline);
+                it = impl_->running_.erase(it);
+            }
+        }
+    }
+    for (const auto& pipeline : leaving) {
+        log::info("reload: stopping", {{"pipeline", pipeline->config().name}});
+        pipeline->shut_down();
+    }
+    co_await impl_->wait_until([&leaving] {
+        return std::all_of(leaving.begin(), leaving.end(), [](const auto& p) { return p->has_ended(); });
+    });
+    if (!impl_->stopping_) {
+        for (const auto& [name, pipeline] : wanted) {
+            log::info("reload: starting", {{"pipeline", name}});
+            impl_->spawn(*pipeline, plugins);
+        }
+    }
+    impl_->changing_ = false;
+}
+
+asio::awaitable<void> Engine::stop(Milliseconds timeout) {
+    impl_->stopping_ = true;
+    impl_->tidy_timer_.cancel();
+    for (const auto& pipeline : impl_->all()) pipeline->shut_down();
+    asio::steady_timer deadline(impl_->io_, timeout);
+    deadline.async_wait([this](const boost::system::error_code& cancelled) {
+        if (!cancelled) abort();
+    });
+    co_await impl_->wait_until([this] { return impl_->live_ == 0; });
+    deadline.cancel();
+}
+
+void Engine::abort() {
+    for (const auto& pipeline : impl_->all()) pipeline->abort();
+}
+
+void Engine::on_all_ended(std::function<void()> handler) { impl_->all_ended_ = std::move(handler); }
+
+void Engine::on_change(std::function<void(const Status&, const checkpoints::Commit*)> observer) {
+    const std::lock_guard lock(impl_->mutex_);
+    impl_->observer_ = std::move(observer);
+}
+
+std::vector<Status> Engine::statuses() const {
+    std::vector<Status> statuses;
+    for (const auto& pipeline : impl_->all()) statuses.push_back(pipeline->status());
+    return statuses;
+}
+
+std::shared_ptr<Pipeline> Engine::find(const std::string& name) const {
+    const std::lock_guard lock(impl_->mutex_);
+    const auto found = impl_->running_.find(name);
+    return found == impl_->running_.end() ? nullptr : found->second.pipeline;
+}
+
+kafka::PoolStats Engine::pool_stats() const { return impl_->consumers_.stats(); }
+
+int Engine::exit_code() const {
+    int code = 0;
+    for (const auto& pipeline : impl_->all()) {
+        if (pipeline->exit_code() == 1) return 1;
+        code = std::max(code, pipeline->exit_code());
+    }
+    return code;
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,60 @@
+#pragma once
+// All pipelines of one daemon: started from a configuration, changed by a reload, stopped together.
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checkpoints/store.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/kafka/consumer_pool.hpp"
+#include "daemon/pipeline/pipeline.hpp"
+
+namespace sluice::pipeline {
+
+using Plugins = std::map<std::string, std::shared_ptr<const sink::Plugin>>;
+
+/// Confined to the io_context's thread, but for statuses() and find(), which are safe from any.
+class Engine {
+ public:
+    /// `store` and `clock` outlive it.
+    Engine(boost::asio::any_io_executor io, const config::Config& config, checkpoints::Store& store,
+           const Clock& clock = system_clock());
+    ~Engine();
+
+    /// Starts every pipeline of the configuration. Call once.
+    void start(const config::Config& config, const Plugins& plugins);
+
+    /// Makes the running pipelines those of `config`: new ones start, removed ones stop (their
+    /// checkpoints stay), changed ones stop after their running batch and start again. Unchanged ones
+    /// do not notice. Ends when that is done.
+    boost::asio::awaitable<void> reload(const config::Config& config, const Plugins& plugins);
+
+    /// Starts nothing new; gives running batches `timeout` to commit, then aborts the rest. Ends when
+    /// every pipeline has ended. A second call aborts at once.
+    boost::asio::awaitable<void> stop(Milliseconds timeout);
+    void abort();
+
+    /// Called on the io_context when the last pipeline has ended by itself (done or given up).
+    void on_all_ended(std::function<void()> handler);
+
+    [[nodiscard]] std::vector<Status> statuses() const;
+    [[nodiscard]] std::shared_ptr<Pipeline> find(const std::string& name) const;
+    [[nodiscard]] kafka::PoolStats pool_stats() const;
+
+    /// 0; 1 when a pipeline FAILED; 75 when one gave up retrying (1 wins).
+    [[nodiscard]] int exit_code() const;
+
+    /// After every change of a pipeline worth a metric; any thread, must not block.
+    void on_change(std::function<void(const Status&, const checkpoints::Commit*)> observer);
+
+ private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,230 @@
+#include "daemon/pipeline/kafka_source.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include "daemon/base/text.hpp"
+
+namespace sluice::pipeline {
+namespace {
+
+template <class... Fs>
+struct Overloaded : Fs... {
+    using Fs::operator()...;
+};
+template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
+constexpr Milliseconds look_up_timeout{10'000};
+
+kafka::Subscription subscription_of(const config::Subscription& subscription) {
+    return std::visit(
+        Overloaded{
+            [](const config::Topics& t) -> kafka::Subscription {
+                return kafka::SubscribeTopics{t.names};
+            },
+            [](const config::TopicPattern& p) -> kafka::Subscription {
+                return kafka::SubscribePattern{p.regex};
+            },
+            [](const config::Assignment& a) -> kafka::Subscription {
+                return kafka::AssignPartitions{a.partitions};
+            }},
+        subscription);
+}
+
+std::string to_json(const std::map<plan::TopicPartition, plan::Position>& positions) {
+    std::string out = "{";
+    const std::string* topic = nullptr;
+    for (const auto& [tp, position] : positions) {
+        if (topic == nullptr || *topic != tp.topic) {
+            if (topic != nullptr) out += "},";
+            out += json_quoted(tp.topic) + ":{";
+            topic = &tp.topic;
+        } else {
+            out += ',';
+        }
+        out += '"' + std::to_string(tp.partition) + "\":" + std::to_string(position.offset);
+    }
+    return out + (topic != nullptr ? "}}" : "}");
+}
+
+class KafkaSource final : public Source {
+ public:
+    KafkaSource(const config::Pipeline& pipeline, kafka::ConsumerPool& pool)
+        : config_(pipeline.source),
+          subscription_(subscription_of(pipeline.source.subscription)),
+          settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level},
+          pool_(pool) {}
+
+    Result<std::string> cluster_id() override {
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        return cluster->cluster_id(look_up_timeout);
+    }
+
+    Result<std::vector<plan::PartitionFacts>> facts(
+        const std::map<plan::TopicPartition, plan::Position>& known,
+        const std::stop_token& stop) override {
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        const auto wait = [&stop](Milliseconds time) {
+            std::mutex mutex;
+            std::unique_lock lock(mutex);
+            std::condition_variable_any never;
+            (void)never.wait_for(lock, stop, time, [] { return false; });
+            return !stop.stop_requested();
+        };
+        return kafka::gather_facts(*cluster, subscription_, known, config_.fetch_offset_retries,
+                                   config_.fetch_offset_retry_interval, look_up_timeout, wait);
+    }
+
+    Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {
+        InitialOffsets initial;
+        for (const plan::PartitionFacts& fact : facts) {
+            plan::Position& position = initial.positions[fact.topic_partition];
+            position.offset = fact.earliest;
+            position.topic_id = fact.topic_id;
+        }
+        SLUICE_CHECK(std::visit(
+            [&](const auto& choice) { return move_to(choice, facts, initial.positions); },
+            config_.starting_offsets));
+        initial.json = to_json(initial.positions);
+        return initial;
+    }
+
+    Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
+                                    const kafka::RecordHandler& handler,
+                                    const std::stop_token& stop) override {
+        const plan::OffsetRange& offsets = range.range;
+        SLUICE_TRY(kafka::Lease lease,
+                   pool_.lease(settings_, offsets.topic_partition, offsets.from, range.leader_epoch,
+                               range.lane, stop));
+        kafka::ReadOptions options;
+        options.read_on = read_on;
+        return kafka::read_range(lease, offsets, options, handler, stop);
+    }
+
+    void release() override {
+        pool_.forget(settings_);
+        cluster_.reset();
+    }
+
+ private:
+    using Positions = std::map<plan::TopicPartition, plan::Position>;
+    using Facts = std::span<const plan::PartitionFacts>;
+
+    Result<kafka::Cluster*> cluster() {
+        if (!cluster_) {
+            SLUICE_TRY(cluster_, kafka::open_cluster(settings_));
+        }
+        return cluster_.get();
+    }
+
+    static std::vector<plan::TopicPartition> partitions_of(Facts facts) {
+        std::vector<plan::TopicPartition> partitions;
+        for (const auto& fact : facts) partitions.push_back(fact.topic_partition);
+        return partitions;
+    }
+
+    Result<void> move_to(const config::Earliest&, Facts, Positions&) { return {}; }
+
+    Result<void> move_to(const config::Latest&, Facts facts, Positions& positions) {
+        for (const auto& fact : facts) positions[fact.topic_partition].offset = fact.latest;
+        return {};
+    }
+
+    /// Specific offsets must name exactly the partitions there are, as in Spark: a forgotten one would
+    /// be read from a place nobody chose. They must lie inside what the partition holds.
+    Result<void> move_to(const config::AtOffsets& at, Facts facts, Positions& positions) {
+        std::string wrong;
+        for (const auto& [topic, partitions] : at.offsets) {
+            for (const auto& [partition, offset] : partitions) {
+                const plan::TopicPartition tp{topic, partition};
+                if (!positions.contains(tp)) wrong += "; " + plan::to_string(tp) + " does not exist";
+            }
+        }
+        for (const auto& fact : facts) {
+            const auto& tp = fact.topic_partition;
+            const auto topic = at.offsets.find(tp.topic);
+            const auto found = topic == at.offsets.end() ? decltype(topic->second.begin()){}
+                                                         : topic->second.find(tp.partition);
+            if (topic == at.offsets.end() || found == topic->second.end()) {
+                wrong += "; " + plan::to_string(tp) + " is not named";
+                continue;
+            }
+            std::int64_t offset = found->second;
+            if (offset == -1) offset = fact.latest;
+            if (offset == -2) offset = fact.earliest;
+            if (offset < fact.earliest || offset > fact.latest) {
+                wrong += "; " + plan::to_string(tp) + " holds offsets " +
+                         std::to_string(fact.earliest) + " to " + std::to_string(fact.latest) +
+                         ", not " + std::to_string(offset);
+            }
+            positions[tp].offset = offset;
+        }
+        if (wrong.empty()) return {};
+        return Error{ErrorCode::configuration,
+                     "startingOffsets must name exactly the subscribed partitions, with offsets they "
+                     "hold (-2 earliest, -1 latest)" +
+                         wrong};
+    }
+
+    Result<void> move_to(const config::AtTimestamp& at, Facts facts, Positions& positions) {
+        const auto partitions = partitions_of(facts);
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        SLUICE_TRY(const auto offsets,
+                   cluster->offsets_at(partitions, at.timestamp, look_up_timeout));
+        for (const auto& fact : facts) {
+            const auto& tp = fact.topic_partition;
+            const auto found = offsets.find(tp);
+            if (found != offsets.end() && found->second) {
+                positions[tp].offset = *found->second;
+            } else if (at.fail_on_no_match) {
+                return Error{ErrorCode::configuration,
+                             "startingOffsets: " + plan::to_string(tp) +
+                                 " has no record at or after " + to_iso8601(at.timestamp) +
+                                 "; write noMatch: latest to start such partitions at their end"};
+            } else {
+                positions[tp].offset = fact.latest;
+            }
+        }
+        return {};
+    }
+
+    /// A group's committed offsets; partitions it never committed start at earliest.
+    Result<void> move_to(const config::FromGroup& from, Facts facts, Positions& positions) {
+        const auto partitions = partitions_of(facts);
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        SLUICE_TRY(const auto offsets,
+                   cluster->committed_offsets(from.group, partitions, look_up_timeout));
+        bool any = facts.empty();
+        for (const auto& fact : facts) {
+            const auto found = offsets.find(fact.topic_partition);
+            if (found == offsets.end() || !found->second) continue;
+            any = true;
+            positions[fact.topic_partition].offset = *found->second;
+        }
+        if (any) return {};
+        return Error{ErrorCode::configuration,
+                     "startingOffsets: group '" + from.group +
+                         "' has no committed offsets for the subscribed topics (Kafka Connect's sinks "
+                         "use connect-NAME); check its name with kafka-consumer-groups --describe"};
+    }
+
+    const config::Source config_;
+    const kafka::Subscription subscription_;
+    const kafka::ClientSettings settings_;
+    kafka::ConsumerPool& pool_;
+    std::unique_ptr<kafka::Cluster> cluster_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_kafka_source(const config::Pipeline& pipeline,
+                                          kafka::ConsumerPool& pool) {
+    return std::make_unique<KafkaSource>(pipeline, pool);
+}
+
+}  // namespace sluice::pipeline

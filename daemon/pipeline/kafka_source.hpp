@@ -1,0 +1,16 @@
+#pragma once
+
+#include <memory>
+
+#include "daemon/config/config.hpp"
+#include "daemon/kafka/consumer_pool.hpp"
+#include "daemon/pipeline/source.hpp"
+
+namespace sluice::pipeline {
+
+/// The real thing. `pool` outlives it. Creates its look-up client at the first call, so that a wrong
+/// or missing broker is an error of the pipeline, not of the daemon's start.
+std::unique_ptr<Source> make_kafka_source(const config::Pipeline& pipeline,
+                                          kafka::ConsumerPool& pool);
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,76 @@
+#pragma once
+// The trigger loop of one pipeline.
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "checkpoints/store.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/pipeline/source.hpp"
+#include "daemon/pipeline/status.hpp"
+#include "daemon/sink/plugin.hpp"
+
+namespace sluice::pipeline {
+
+/// What all pipelines of a daemon share; outlives them.
+struct Environment {
+    boost::asio::any_io_executor io;
+    boost::asio::thread_pool& control;  ///< look-ups and the store: short blocking calls
+    boost::asio::thread_pool& workers;  ///< ranges and plugin calls
+    checkpoints::Store& store;
+    const Clock& clock;
+    int worker_count = 1;
+    std::atomic<int> busy{0};  ///< pipelines with a batch open: they share the workers
+    /// After every change worth a metric; called on the pipeline's strand, must not block.
+    std::function<void(const Status&, const checkpoints::Commit*)> observer;
+};
+
+using SourceFactory = std::function<std::unique_ptr<Source>(const config::Pipeline&)>;
+
+/// Life: constructed, run() once, destroyed after run() has ended. Requests are safe from any thread;
+/// everything else of it is confined to its strand. A crash loses nothing that is not in the store.
+class Pipeline {
+ public:
+    Pipeline(Environment& environment, config::Pipeline config,
+             std::shared_ptr<const sink::Plugin> plugin, SourceFactory make_source);
+    ~Pipeline();
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+
+    /// Runs until it is done (availableNow, once), given up, or stopped by shut_down(). A failed
+    /// pipeline under processingTime waits here for `restart`. Never throws.
+    boost::asio::awaitable<void> run();
+
+    /// The strand run() must be spawned on.
+    [[nodiscard]] const boost::asio::strand<boost::asio::any_io_executor>& strand() const;
+
+    /// Starts nothing new; a running batch may commit. run() ends soon after it has.
+    void shut_down();
+    /// Aborts the running batch too; it is run again from its plan at the next start.
+    void abort();
+
+    /// Written down, so that it outlives a restart of the daemon; takes effect when the running batch
+    /// has committed.
+    void set_run_state(checkpoints::RunState state);
+    /// Leaves FAILED or a back-off behind at once; otherwise reopens source and sink.
+    void restart();
+
+    [[nodiscard]] Status status() const;
+    [[nodiscard]] const config::Pipeline& config() const;
+
+    /// Why run() ended: 0 done or shut down, 1 failed, 75 gave up retrying.
+    [[nodiscard]] int exit_code() const;
+    [[nodiscard]] bool has_ended() const;
+
+ private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,38 @@
+#pragma once
+// One range of a batch on one worker: open a writer, read into it, close it, keep the books.
+
+#include <stop_token>
+
+#include "checkpoints/store.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/pipeline/batch_run.hpp"
+#include "daemon/pipeline/source.hpp"
+#include "daemon/sink/sink.hpp"
+
+namespace sluice::pipeline {
+
+struct RangeOutcome {
+    checkpoints::RangeBooks books;
+    std::int32_t last_leader_epoch = -1;
+    std::optional<std::int64_t> last_timestamp_ms;
+};
+
+struct RangeRequest {
+    const plan::PlannedRange& range;
+    std::uint32_t index = 0;
+    std::int64_t start = 0;   ///< range.from, or later when what lies before is lost
+    bool read_on = true;
+    bool writes = true;       ///< false: only counted, because the sink already has the batch
+    std::string token;
+    std::size_t write_retries = 3;
+};
+
+/// Blocks on a worker. Errors as in run_batch; the writer is closed whatever happens.
+Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequest& request,
+                               BatchProgress& progress, const Clock& clock,
+                               const std::stop_token& stop);
+
+/// A sink's answer as an error: RETRY is retriable, everything else but OK is fatal.
+Error sink_error(std::string_view call, const std::string& message, sink::Status status);
+
+}  // namespace sluice::pipeline

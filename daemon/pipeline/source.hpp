@@ -1,0 +1,47 @@
+#pragma once
+// The Kafka side of one pipeline as the engine sees it; simulated in tests.
+
+#include <map>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "daemon/base/result.hpp"
+#include "daemon/kafka/range_reader.hpp"
+#include "daemon/plan/planner.hpp"
+
+namespace sluice::pipeline {
+
+/// Where a pipeline begins, counted at its first start and written down.
+struct InitialOffsets {
+    std::map<plan::TopicPartition, plan::Position> positions;
+    std::string json;  ///< {"orders":{"0":1000}}
+};
+
+/// Every call blocks. cluster_id(), facts() and initial_offsets() are called one at a time, on the
+/// control pool; read() from several workers at once.
+class Source {
+ public:
+    virtual ~Source() = default;
+
+    virtual Result<std::string> cluster_id() = 0;
+
+    /// All partitions of the subscription with their offsets, sorted. `known` lets it ask again when a
+    /// broker briefly reports an end below a position.
+    virtual Result<std::vector<plan::PartitionFacts>> facts(
+        const std::map<plan::TopicPartition, plan::Position>& known, const std::stop_token& stop) = 0;
+
+    /// startingOffsets against the partitions there are now.
+    virtual Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) = 0;
+
+    /// Reads `range`, which may start later than planned (see kafka::read_range for errors).
+    virtual Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
+                                            const kafka::RecordHandler& handler,
+                                            const std::stop_token& stop) = 0;
+
+    /// The pipeline stops: idle consumers of it may go.
+    virtual void release() = 0;
+};
+
+}  // namespace sluice::pipeline

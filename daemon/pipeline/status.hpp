@@ -1,0 +1,60 @@
+#pragma once
+// What a pipeline says of itself. RUNNING is said only of what moves.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/error.hpp"
+#include "daemon/plan/types.hpp"
+
+namespace sluice::pipeline {
+
+enum class State {
+    starting,   ///< contacting the cluster and the sink
+    running,    ///< a batch is being read and written, or backlog is waiting for its trigger
+    caught_up,  ///< everything there was at the last trigger is committed
+    retrying,   ///< something failed that may pass; retry_at says when it is tried again
+    stalled,    ///< a batch is open, but nothing has moved for a minute
+    paused,
+    stopped,
+    failed,     ///< needs a person; `reason` says what to do
+    done,       ///< availableNow or once: everything asked for is committed
+};
+/// "STARTING", "RUNNING", "CAUGHT_UP" …
+std::string_view name_of(State state) noexcept;
+
+struct PartitionStatus {
+    std::int64_t position = 0;
+    std::int64_t latest = 0;  ///< at the last trigger
+};
+
+struct Status {
+    std::string name;
+    State state = State::starting;
+    std::string reason;  ///< why retrying, stalled or failed; empty otherwise
+    std::optional<ErrorCode> error_code;
+    WallTime since{};    ///< of the state
+    int attempt = 0;
+    std::optional<WallTime> retry_at;
+    std::optional<WallTime> next_trigger;
+    std::optional<std::uint64_t> batch_id;      ///< the one being run
+    std::uint64_t batch_offsets = 0;            ///< planned for it
+    std::uint64_t batch_polled = 0;             ///< records read of it so far
+    std::optional<std::uint64_t> last_committed;
+    std::optional<WallTime> last_commit_at;
+    std::uint64_t records_committed = 0;        ///< since the process started
+    std::uint64_t bytes_committed = 0;
+    std::uint64_t batches_committed = 0;
+    std::uint64_t records_lost = 0;
+    std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
+    std::map<plan::TopicPartition, PartitionStatus> partitions;
+    std::string plugin;
+    std::string cluster_id;
+};
+
+}  // namespace sluice::pipeline
