@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
 #include "daemon/pipeline/auto_limits.hpp"
@@ -508,6 +509,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     auto stored =
         co_await control([&] { return env_.store.put_plan(config_.name, plan, {}); });
     if (!stored) co_return std::move(stored).error();
+    failpoint("batch.after_plan");
     state_.next_batch_id = plan.batch_id + 1;
     state_.unfinished = plan;
     last_run_ = env_.clock.steady();
@@ -627,11 +629,13 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     if (outcome->receipt && !outcome->receipt->empty()) {
         receipt = checkpoints::Receipt{config_.sink.plugin, config_.sink.target, *outcome->receipt};
     }
+    failpoint("batch.before_commit");
     auto stored = co_await control([&] {
         return env_.store.put_commit(config_.name, outcome->commit, outcome->positions, receipt,
                                      losses_of_plan_);
     });
     if (!stored) co_return std::move(stored).error();
+    failpoint("batch.after_commit");
     for (const auto& [tp, position] : outcome->positions) state_.positions[tp] = position;
     if (receipt) state_.receipt = receipt;
     state_.unfinished.reset();

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "daemon/base/failpoint.hpp"
 #include "daemon/pipeline/backoff.hpp"
 
 namespace sluice::pipeline {
@@ -31,7 +32,9 @@ class Delivery {
     [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
 
     Result<void> operator()(std::span<const sluice_record> records) {
+        failpoint("range.while_reading");
         if (writer_ != nullptr) SLUICE_CHECK(write(records));
+        failpoint("range.while_writing");
         accepted_ += records.size();
         progress_.polled.fetch_add(records.size(), std::memory_order_relaxed);
         progress_.moved_at_ms.store(steady_ms(clock_), std::memory_order_relaxed);

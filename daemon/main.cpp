@@ -1,0 +1,101 @@
+// sluiced: the command line of the daemon.
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <climits>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "daemon/base/log.hpp"
+#include "daemon/daemon.hpp"
+
+namespace {
+
+namespace po = boost::program_options;
+using namespace sluice;
+
+constexpr int exit_usage = 64;
+
+/// Plugins lie beside the binary: bin/sluiced and lib/sluice, in a build folder as when installed.
+std::filesystem::path default_plugin_dir() {
+    std::error_code failed;
+    const auto binary = std::filesystem::read_symlink("/proc/self/exe", failed);
+    const auto beside = binary.parent_path().parent_path() / "lib" / "sluice";
+    if (!failed && std::filesystem::is_directory(beside, failed)) return beside;
+    return SLUICE_PLUGIN_DIR;
+}
+
+std::string default_config() {
+    const char* const named = std::getenv("SLUICE_CONFIG");
+    return named != nullptr ? named : "/etc/sluice/sluice.yaml";
+}
+
+int usage_error(const std::string& message) {
+    std::cerr << "sluiced: " << message << "\nTry: sluiced --help\n";
+    return exit_usage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    // Arenas per thread would grow with every consumer's threads; throughput does not need them.
+    mallopt(M_ARENA_MAX, 4);
+
+    po::options_description described("sluiced: tails Kafka topics in planned batches into sinks.\n\n"
+                                      "Usage: sluiced [--config PATH] [options]\n\nOptions");
+    described.add_options()("help,h", "this text")("version,V", "the version")(
+        "config", po::value<std::string>()->default_value(default_config()),
+        "YAML file, or a directory of them ($SLUICE_CONFIG)")("check",
+                                                               "validate the configuration and end")(
+        "data-dir", po::value<std::string>(), "instead of the configuration's dataDir")(
+        "plugin-dir", po::value<std::string>(), "instead of the configuration's pluginDir")(
+        "log-format", po::value<std::string>()->default_value("text"), "text, json or journal")(
+        "log-level", po::value<std::string>()->default_value("info"),
+        "debug, info, warning, error or off");
+    po::variables_map given;
+    try {
+        po::store(po::command_line_parser(argc, argv)
+                      .options(described)
+                      .positional(po::positional_options_description())
+                      .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+                      .run(),
+                  given);
+        po::notify(given);
+    } catch (const po::error& error) {
+        return usage_error(error.what());
+    }
+    if (given.count("help") != 0) {
+        std::cout << described << "\nConfiguration, signals and exit codes: README.md\n";
+        return 0;
+    }
+    if (given.count("version") != 0) {
+        std::cout << "sluiced " << SLUICE_VERSION << '\n';
+        return 0;
+    }
+
+    const std::string format_name = given["log-format"].as<std::string>();
+    log::Format format = log::Format::text;
+    if (format_name == "json") {
+        format = log::Format::json;
+    } else if (format_name == "journal") {
+        format = log::Format::journal;
+    } else if (format_name != "text") {
+        return usage_error("--log-format takes text, json or journal, not '" + format_name + "'");
+    }
+    log::Level level = log::Level::info;
+    if (!log::parse_level(given["log-level"].as<std::string>(), level)) {
+        return usage_error("--log-level takes debug, info, warning, error or off");
+    }
+    log::configure(format, level);
+
+    DaemonOptions options;
+    options.config = given["config"].as<std::string>();
+    options.check_only = given.count("check") != 0;
+    options.plugin_dir = default_plugin_dir();
+    if (given.count("data-dir") != 0) options.data_dir = given["data-dir"].as<std::string>();
+    if (given.count("plugin-dir") != 0) options.plugin_dir = given["plugin-dir"].as<std::string>();
+    return run_daemon(options);
+}
