@@ -1,0 +1,98 @@
+#include "plugins/file/piece.hpp"
+
+#include <fcntl.h>
+#include <zlib.h>
+
+#include <utility>
+
+#include "plugins/common/failpoint.hpp"
+
+namespace sluice::plugins::file {
+namespace {
+
+/// The kernel starts to write these to disk while more is coming, so that the fsync has little left.
+constexpr std::uint64_t writeback_step = 8 * 1024 * 1024;
+
+}  // namespace
+
+Piece::Piece(StagingSource staging, std::string name, Compression compression, std::string buffer)
+    : staging_(std::move(staging)),
+      name_(std::move(name)),
+      compressor_(make_compressor(compression)),
+      text_(std::move(buffer)) {}
+
+void Piece::compress() {
+    if (!compressor_ || text_.empty()) return;
+    compressor_->add(text_, compressed_);
+    text_flushed_ += text_.size();
+    text_.clear();
+}
+
+void Piece::count(std::string_view content) {
+    bytes_ += content.size();
+    crc32_ = static_cast<std::uint32_t>(
+        ::crc32_z(crc32_, reinterpret_cast<const Bytef*>(content.data()), content.size()));
+}
+
+void Piece::write_pending() {
+    std::string& pending = compressor_ ? compressed_ : text_;
+    if (!fd_.is_open()) {
+        const Directory& staging = staging_();
+        path_ = staging.path_of(name_);
+        fd_ = staging.create(name_);
+    }
+    std::size_t written = 0;
+    const auto keep_rest = [&] {
+        count(std::string_view(pending).substr(0, written));
+        if (!compressor_) text_flushed_ += written;
+        pending.erase(0, written);  // all of it but after an error: then clear() and no move
+    };
+    try {
+        write_all_at(fd_, pending, bytes_, path_, written);
+    } catch (...) {
+        keep_rest();
+        throw;
+    }
+    keep_rest();
+    if (bytes_ - writeback_from_ >= writeback_step) {
+        // Advice only: what it cannot do, the fsync does.
+        ::sync_file_range(fd_.get(), static_cast<off64_t>(writeback_from_),
+                          static_cast<off64_t>(bytes_ - writeback_from_), SYNC_FILE_RANGE_WRITE);
+        writeback_from_ = bytes_;
+    }
+}
+
+void Piece::flush() {
+    compress();
+    if (buffered() == 0) return;
+    write_pending();
+    failpoint("file.write.after_flush");
+}
+
+void Piece::end() {
+    if (!compressor_) return;
+    compress();
+    compressor_->end(compressed_);
+}
+
+void Piece::finish(bool durable) {
+    if (!is_written_) {
+        if (buffered() != 0 || !fd_.is_open()) write_pending();
+        is_written_ = true;
+    }
+    if (durable) sync_data(fd_, path_);
+    fd_.reset();
+}
+
+std::string Piece::take_content() {
+    std::string& pending = compressor_ ? compressed_ : text_;
+    count(pending);
+    return std::exchange(pending, {});
+}
+
+std::string Piece::take_buffer() noexcept {
+    text_.clear();
+    return std::move(text_);
+}
+
+}  // namespace sluice::plugins::file
