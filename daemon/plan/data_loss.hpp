@@ -49,7 +49,10 @@ std::string describe(const Loss& loss);
 /// Where each partition is read from, after losses were stepped over.
 struct StartAt {
     TopicPartition topic_partition;
-    Position position;     ///< offset adjusted; topic id and epoch are the present ones
+    /// Offset adjusted, topic id the present one (the recorded one while the present is unknown).
+    /// Leader epoch: the recorded one where nothing was lost, for that is the record the position
+    /// follows; the present one for a new partition and past a loss.
+    Position position;
     bool is_new = false;   ///< had no position before
     bool operator==(const StartAt&) const = default;
 };
