@@ -12,7 +12,7 @@
 namespace sluice::kafka {
 
 enum class Role {
-    lookup,    ///< asks for metadata, offsets and ids; never fetches a record
+    lookup,    ///< asks for metadata, offsets and ids; never fetches a record; has no group.id
     consumer,  ///< is assigned ranges and fetches records
 };
 

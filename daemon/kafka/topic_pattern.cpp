@@ -51,13 +51,13 @@ Error bad_pattern(std::string_view regex, std::string_view why) {
 std::string_view describe(std::regex_constants::error_type code) {
     using namespace std::regex_constants;
     if (code == error_brack) return "a [ without its ]";
-    if (code == error_paren) return "a ( without its )";
+    // libstdc++ has one code for both.
+    if (code == error_paren) return "a ( without its ), or a * + ? or { with nothing before it";
     if (code == error_brace || code == error_badbrace) return "a repetition {…} that is not one";
     if (code == error_range) return "a range in […] that ends before it starts";
     if (code == error_badrepeat) return "a * + ? or { with nothing before it";
     if (code == error_escape) return "an unknown escape after \\";
-    if (code == error_ctype) return "an unknown class [:…:]";
-    if (code == error_collate) return "an unknown element [.….]";
+    if (code == error_ctype || code == error_collate) return "an unknown class [:…:]";
     if (code == error_backref || code == error_complexity) {
         return "back-references such as \\1 can't be used";
     }

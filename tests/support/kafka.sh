@@ -39,12 +39,17 @@ print(*[s.getsockname()[1] for s in held])
 PY
 }
 
-java_() { java -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/jars/*" \
-    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn "$@"; }
+java_options() { # into `java`
+    java=(java -Xmx"${KAFKA_HEAP:-1g}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/jars/*"
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
+}
 
 start() {
-    jars=$1; local dir=$2 count=${3:-1} i ports voters='' bootstrap='' cluster
+    jars=$(realpath -m "$1"); local dir count=${3:-1} i ports voters='' bootstrap='' cluster
+    dir=$(realpath -m "$2")  # the pid of a broker is told by its folder in the command line
+    [ -d "$jars/jars" ] || { say "no jars in $jars: run '$0 fetch $jars' first, or ./run test"; exit 1; }
     stop "$dir"; rm -rf "$dir"; mkdir -p "$dir"
+    local java; java_options
     read -r -a ports <<<"$(free_ports $((count * 2)))"
     cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
     for ((i = 1; i <= count; i++)); do
@@ -76,14 +81,16 @@ log.segment.delete.delay.ms=100
 log.initial.task.delay.ms=500
 unclean.leader.election.enable=false
 PROPERTIES
-        java_ kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1
+        "${java[@]}" kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1
     done
     for ((i = 1; i <= count; i++)); do
-        # A session of its own: whatever ends the test leaves it to `stop`.
-        java_ kafka.Kafka "$dir/$i/server.properties" >"$dir/$i/log" 2>&1 </dev/null &
+        # A session of its own: whatever ends the test leaves it to `stop`. setsid becomes the JVM, so
+        # that the pid is its.
+        setsid "${java[@]}" kafka.Kafka "$dir/$i/server.properties" >"$dir/$i/log" 2>&1 </dev/null &
         echo $! >"$dir/$i/pid"
         disown
     done
+    # A port opens before its broker works; whoever connects waits for an answer (kafka_fixture.cpp).
     local deadline=$((SECONDS + 90))
     for ((i = 1; i <= count; i++)); do
         until (exec 3<>"/dev/tcp/127.0.0.1/${ports[$((i * 2 - 2))]}") 2>/dev/null; do
@@ -97,7 +104,8 @@ PROPERTIES
 }
 
 stop() {
-    local dir=$1 file pid
+    local dir file pid
+    dir=$(realpath -m "$1")
     for file in "$dir"/*/pid; do
         [ -e "$file" ] || continue
         pid=$(cat "$file")

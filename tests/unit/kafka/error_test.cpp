@@ -1,0 +1,54 @@
+#include <doctest/doctest.h>
+
+#include "daemon/kafka/handles.hpp"
+
+using namespace sluice;
+using sluice::kafka::to_error;
+
+TEST_CASE("an error carries its context, librdkafka's text and its name") {
+    const Error error = to_error("topic orders", RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+    CHECK(error.message == "topic orders: Broker: Leader not available (LEADER_NOT_AVAILABLE)");
+}
+
+TEST_CASE("a detail replaces librdkafka's general text") {
+    const Error error = to_error("reading", RD_KAFKA_RESP_ERR__TRANSPORT, "connection refused");
+    CHECK(error.message == "reading: connection refused (_TRANSPORT)");
+}
+
+TEST_CASE("what passes by itself is unavailable and worth a retry") {
+    for (const auto code :
+         {RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TIMED_OUT,
+          RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+          RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT}) {
+        CAPTURE(rd_kafka_err2name(code));
+        CHECK(to_error("x", code).code == ErrorCode::unavailable);
+        CHECK(to_error("x", code).retriable);
+    }
+}
+
+TEST_CASE("a position outside the log is never retried as it is") {
+    for (const auto code : {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+                            RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR__LOG_TRUNCATION}) {
+        CHECK(to_error("x", code).code == ErrorCode::out_of_range);
+        CHECK_FALSE(to_error("x", code).retriable);
+    }
+}
+
+TEST_CASE("missing permissions are not retried and name the ACL to give") {
+    const Error topic = to_error("topic orders", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    CHECK_FALSE(topic.retriable);
+    CHECK(topic.message.find("--operation Read --operation Describe --topic") != std::string::npos);
+    const Error group = to_error("group x", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    CHECK_FALSE(group.retriable);
+    CHECK(group.message.find("--group") != std::string::npos);
+    const Error password = to_error("x", RD_KAFKA_RESP_ERR__AUTHENTICATION);
+    CHECK_FALSE(password.retriable);
+    CHECK(password.message.find("kafka.sasl.password") != std::string::npos);
+}
+
+TEST_CASE("an error nobody reacts to has failed for good") {
+    const Error error = to_error("x", RD_KAFKA_RESP_ERR_POLICY_VIOLATION);
+    CHECK(error.code == ErrorCode::failed);
+    CHECK_FALSE(error.retriable);
+}
