@@ -1,0 +1,86 @@
+#include "daemon/metrics/families.hpp"
+
+#include <array>
+
+#include "daemon/base/assert.hpp"
+
+namespace sluice::metrics {
+namespace {
+
+constexpr auto family_count = static_cast<std::size_t>(Family::count_);
+
+constexpr std::array<FamilyInfo, family_count> table{{
+    {Family::build_info, "sluice_build_info", Type::gauge, "version commit",
+     "Always 1; the labels say what is running."},
+    {Family::pipeline_state, "sluice_pipeline_state", Type::gauge, "pipeline state",
+     "1 for the state a pipeline is in, 0 for all others."},
+    {Family::records, "sluice_records_total", Type::counter, "pipeline",
+     "Records the sink kept, in batches that are committed."},
+    {Family::bytes, "sluice_bytes_total", Type::counter, "pipeline",
+     "Bytes of keys and values of the records read in batches that are committed."},
+    {Family::batches, "sluice_batches_total", Type::counter, "pipeline outcome",
+     "Batches that ended, by outcome; an aborted one is run again."},
+    {Family::batch_duration, "sluice_batch_duration_seconds", Type::histogram, "pipeline phase",
+     "Time spent in each phase of a batch."},
+    {Family::planned_offsets, "sluice_planned_offsets_total", Type::counter, "pipeline",
+     "Offsets in the plans of batches that are committed: polled + gaps + lost."},
+    {Family::polled_records, "sluice_polled_records_total", Type::counter, "pipeline",
+     "Records seen by consumers inside the planned ranges: kept + filtered + dead-lettered."},
+    {Family::gap_offsets, "sluice_gap_offsets_total", Type::counter, "pipeline",
+     "Planned offsets without a visible record: compaction, aborted transactions, markers."},
+    {Family::filtered_records, "sluice_filtered_records_total", Type::counter, "pipeline",
+     "Records left out on purpose."},
+    {Family::dead_letter_records, "sluice_dead_letter_records_total", Type::counter, "pipeline",
+     "Records the sink rejected that went to the dead letters."},
+    {Family::lost_records, "sluice_lost_records_total", Type::counter, "pipeline kind",
+     "Offsets that were promised and can't be read any more, by kind of loss; an upper bound."},
+    {Family::retries, "sluice_retries_total", Type::counter, "pipeline stage",
+     "Attempts after the first one, by what is tried again."},
+    {Family::last_commit, "sluice_last_commit_timestamp_seconds", Type::gauge, "pipeline",
+     "When the newest batch was committed, since 1970; absent before the first one."},
+    {Family::backlog, "sluice_backlog_offsets", Type::gauge, "pipeline topic partition",
+     "Offsets between the position and the partition's end; kept while paused or failed, absent "
+     "while unknown."},
+    {Family::position, "sluice_position_offset", Type::gauge, "pipeline topic partition",
+     "The next offset to read, as checkpointed."},
+    {Family::last_record, "sluice_last_record_timestamp_seconds", Type::gauge,
+     "pipeline topic partition", "Timestamp of the newest record that was committed, since 1970."},
+    {Family::pool_hits, "sluice_consumer_pool_hits_total", Type::counter, "kind",
+     "Leases served by a consumer that was there, by kind: standing at the range's start, "
+     "unassigned, or moved from elsewhere."},
+    {Family::pool_misses, "sluice_consumer_pool_misses_total", Type::counter, "",
+     "Leases that had to make a new consumer."},
+    {Family::pool_evictions, "sluice_consumer_pool_evictions_total", Type::counter, "",
+     "Consumers closed to make room, for idleness or after an error."},
+    {Family::pool_size, "sluice_consumer_pool_size", Type::gauge, "", "Consumers there are now."},
+    {Family::refused_updates, "sluice_metrics_refused_updates_total", Type::counter, "",
+     "Updates of partitions that have no series, because the limit of series was reached."},
+    {Family::process_start, "process_start_time_seconds", Type::gauge, "",
+     "When this process started, since 1970."},
+    {Family::process_cpu, "process_cpu_seconds_total", Type::counter, "",
+     "User and system time of this process."},
+    {Family::process_resident, "process_resident_memory_bytes", Type::gauge, "",
+     "Memory of this process that is in RAM."},
+    {Family::process_open_fds, "process_open_fds", Type::gauge, "", "Open file descriptors."},
+    {Family::process_max_fds, "process_max_fds", Type::gauge, "",
+     "Most file descriptors this process may open."},
+}};
+
+constexpr bool in_order() {
+    for (std::size_t i = 0; i < family_count; ++i) {
+        if (table[i].family != static_cast<Family>(i)) return false;
+    }
+    return true;
+}
+static_assert(in_order(), "the table must list the families in the order of the enumeration");
+
+}  // namespace
+
+std::span<const FamilyInfo> families() noexcept { return table; }
+
+const FamilyInfo& info(Family family) noexcept {
+    SLUICE_ASSERT(family != Family::count_);
+    return table[static_cast<std::size_t>(family)];
+}
+
+}  // namespace sluice::metrics
