@@ -38,6 +38,9 @@ using StartingOffsets = std::variant<Earliest, Latest, AtOffsets, AtTimestamp, F
 struct Source {
     /// librdkafka properties without their `kafka.` prefix, secrets resolved, our own not yet added.
     std::map<std::string, std::string> kafka;
+    /// Those of them that held references, as written: "${file:/run/secrets/kafka}". See
+    /// resolve_again().
+    std::map<std::string, std::string> kafka_references;
     Subscription subscription;
     StartingOffsets starting_offsets;
     Limit max_offsets_per_trigger = Auto{};
@@ -109,7 +112,10 @@ struct Config {
     std::uint64_t history_size = 256ULL << 20;
     Milliseconds shutdown_timeout{30'000};
     std::vector<Pipeline> pipelines;
-    std::vector<std::string> secrets;  ///< every resolved secret value, for redaction; never printed
+    /// What the references of kafka.* properties and of text, JSON and secret options of sinks stood
+    /// for, and secrets written out: for redaction, never printed. Topics, paths and numbers are
+    /// not among them: they stand in plans, logs and metrics.
+    std::vector<std::string> secrets;
 };
 
 /// One thing wrong (or, as a warning, doubtful) in a configuration.
@@ -143,7 +149,32 @@ struct Loaded {
 /// key may stand in one file only). All findings at once. Never throws; blocks on files only.
 Loaded load(const std::filesystem::path& path, const LoadOptions& options);
 
+/// Answers the plugins of a directory; load() passes sink::load_plugins.
+using PluginLoader = std::function<Result<sink::PluginDirectory>(const std::filesystem::path&)>;
+
+/// The same with plugins from elsewhere: for tests, and for those who have them already.
+Loaded load_with_plugins(const std::filesystem::path& path, const LoadOptions& options,
+                         const PluginLoader& load_plugins);
+
+/// The same for the text of one file. `name` stands in findings, and relative paths are relative to
+/// its directory; it is not opened. Blocks only on the files that references name.
+Loaded load_text(std::string_view text, const std::filesystem::path& name, const LoadOptions& options,
+                 const PluginLoader& load_plugins);
+
+/// The configuration to use: `flag` (--config), else $SLUICE_CONFIG, else /etc/sluice/sluice.yaml.
+std::filesystem::path default_path(const std::optional<std::filesystem::path>& flag);
+
 /// All errors of `loaded` in one message, code `configuration`.
 Error to_error(const Loaded& loaded);
+
+/// The properties of `source` with their references read again, as at every reconnect: passwords and
+/// tokens change while the daemon runs. The new values are in `secrets`, to be kept out of messages
+/// like those of Config. Errors: `configuration`, retriable (a file may just be being replaced),
+/// naming property and reference. Blocks on files only.
+struct Credentials {
+    std::map<std::string, std::string> properties;
+    std::vector<std::string> secrets;
+};
+Result<Credentials> resolve_again(const Source& source);
 
 }  // namespace sluice::config

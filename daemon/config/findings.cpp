@@ -1,0 +1,80 @@
+#include "daemon/config/findings.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace sluice::config {
+
+std::size_t Findings::add_file(std::string name, std::filesystem::path directory) {
+    files_.push_back({std::move(name), std::move(directory)});
+    return files_.size() - 1;
+}
+
+void Findings::error(const Position& at, std::string path, std::string message) {
+    ++errors_;
+    add(at, std::move(path), std::move(message), true);
+}
+
+void Findings::warning(const Position& at, std::string path, std::string message) {
+    add(at, std::move(path), std::move(message), false);
+}
+
+void Findings::add(const Position& at, std::string path, std::string message, bool is_error) {
+    if (entries_.size() == findings_max) {
+        ++left_out_;
+        return;
+    }
+    Finding finding;
+    finding.file = at.file < files_.size() ? files_[at.file].name : std::string();
+    finding.line = at.line;
+    finding.column = at.column;
+    finding.path = std::move(path);
+    finding.message = std::move(message);
+    finding.is_error = is_error;
+    entries_.push_back({at, std::move(finding)});
+}
+
+std::vector<Finding> Findings::sorted() const {
+    std::vector<Entry> entries = entries_;
+    std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+        return std::tie(a.at.file, a.at.line, a.at.column) <
+               std::tie(b.at.file, b.at.line, b.at.column);
+    });
+    std::vector<Finding> findings;
+    findings.reserve(entries.size() + 1);
+    for (Entry& entry : entries) findings.push_back(std::move(entry.finding));
+    if (left_out_ > 0) {
+        Finding rest;
+        rest.file = files_.empty() ? std::string() : files_.front().name;
+        rest.message = "and " + std::to_string(left_out_) + " more findings, not shown";
+        findings.push_back(std::move(rest));
+    }
+    return findings;
+}
+
+std::string join_path(const std::string& path, std::string_view key) {
+    return path.empty() ? std::string(key) : path + "." + std::string(key);
+}
+
+std::string to_string(const Finding& finding) {
+    std::string text = finding.file;
+    if (finding.line > 0) {
+        text += ":" + std::to_string(finding.line) + ":" + std::to_string(finding.column);
+    }
+    if (!text.empty()) text += ": ";
+    if (!finding.is_error) text += "warning: ";
+    if (!finding.path.empty()) text += finding.path + ": ";
+    return text + finding.message;
+}
+
+Error to_error(const Loaded& loaded) {
+    std::string message;
+    for (const Finding& finding : loaded.findings) {
+        if (!finding.is_error) continue;
+        if (!message.empty()) message += '\n';
+        message += to_string(finding);
+    }
+    return Error{ErrorCode::configuration, std::move(message)};
+}
+
+}  // namespace sluice::config
