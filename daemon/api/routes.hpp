@@ -47,8 +47,8 @@ struct ApiContext {
     std::function<std::shared_ptr<const config::Config>()> config;
     boost::asio::thread_pool& blocking;  ///< store and Kafka look-ups
     const Clock& clock = system_clock();
-    /// How pipelines' clusters are asked; operations::look_up_sources() in a program.
-    pipeline::SourceFactory make_source;
+    /// How pipelines' clusters are asked; empty: operations::look_up_sources().
+    pipeline::SourceFactory make_source = {};
 
     std::optional<Live> live = {};  ///< nullopt: no daemon runs (the tool, offline)
     /// Loads the configuration again and applies it. Empty where nothing can be reloaded.
