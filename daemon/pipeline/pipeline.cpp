@@ -8,9 +8,9 @@
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
-#include "daemon/pipeline/auto_limits.hpp"
 #include "daemon/pipeline/backoff.hpp"
 #include "daemon/pipeline/batch_run.hpp"
+#include "daemon/pipeline/plan_options.hpp"
 #include "daemon/pipeline/run_on.hpp"
 #include "daemon/plan/admission.hpp"
 
@@ -22,11 +22,6 @@ constexpr Milliseconds stalled_after{60'000};
 constexpr Milliseconds retry_timeout_of_bounded_triggers{15 * 60'000};
 
 bool needs_a_person(const Error& error) { return !error.retriable; }
-
-/// Exponentially weighted mean of what batches showed.
-void observe(std::optional<double>& mean, double value) {
-    mean = mean ? 0.7 * *mean + 0.3 * value : value;
-}
 
 }  // namespace
 
@@ -103,7 +98,6 @@ class Pipeline::Impl {
                                                int attempt);
     asio::awaitable<Result<void>> examine_loss(const checkpoints::Plan& plan, const Error& cause);
     asio::awaitable<Result<void>> wait_for_trigger();
-    plan::PlanOptions plan_options(std::uint64_t backlog) const;
     Error loss_error(const std::vector<plan::Loss>& losses) const;
     std::vector<checkpoints::LossEntry> as_entries(const std::vector<plan::Loss>& losses,
                                                    std::optional<std::uint64_t> batch,
@@ -123,8 +117,7 @@ class Pipeline::Impl {
     std::optional<SteadyTime> last_run_;
     bool ran_once_ = false;
     bool backlog_left_ = false;  ///< the last plan was capped: more is waiting
-    std::optional<double> records_per_second_;
-    std::optional<double> mean_bytes_;
+    Observed observed_;
     Adjustments adjustments_;  ///< of the plan being run
     std::vector<checkpoints::LossEntry> losses_of_plan_;
     BatchProgress progress_;
@@ -420,45 +413,6 @@ Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
     return std::chrono::duration_cast<Milliseconds>(env_.clock.steady() - *last_run_);
 }
 
-plan::PlanOptions Pipeline::Impl::plan_options(std::uint64_t backlog) const {
-    const config::Source& source = config_.source;
-    plan::PlanOptions options;
-    if (config_.trigger.kind != config::TriggerKind::once) {  // `once` takes all there is, as in Spark
-        if (std::holds_alternative<config::Auto>(source.max_offsets_per_trigger)) {
-            options.max_offsets = auto_max_offsets(records_per_second_);
-        } else if (const auto* n = std::get_if<std::int64_t>(&source.max_offsets_per_trigger)) {
-            options.max_offsets = *n;
-        }
-        if (source.max_bytes_per_trigger) {
-            const auto by_bytes = offsets_for_bytes(*source.max_bytes_per_trigger, mean_bytes_);
-            options.max_offsets = std::min(options.max_offsets.value_or(by_bytes), by_bytes);
-        }
-        if (config_.trigger.kind == config::TriggerKind::processing_time) {
-            options.min_offsets = source.min_offsets_per_trigger;
-        }
-    }
-    options.max_trigger_delay = source.max_trigger_delay;
-    options.split.lanes = static_cast<std::size_t>(env_.worker_count);
-    if (source.max_records_per_partition) {
-        const auto* n = std::get_if<std::int64_t>(&*source.max_records_per_partition);
-        options.split.max_records_per_partition =
-            n != nullptr ? *n : auto_max_records(512ULL << 20, env_.worker_count, mean_bytes_);
-    }
-    if (source.min_partitions) {
-        const auto* n = std::get_if<std::int64_t>(&*source.min_partitions);
-        if (n != nullptr) {
-            options.split.min_partitions = *n;
-        } else {
-            const std::uint64_t planned =
-                options.max_offsets
-                    ? std::min(backlog, static_cast<std::uint64_t>(*options.max_offsets))
-                    : backlog;
-            options.split.min_partitions = auto_min_partitions(planned, env_.worker_count);
-        }
-    }
-    return options;
-}
-
 asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather() {
     co_return co_await with_retries("look up offsets", [this] {
         return control([this] { return source_->facts(state_.positions, abort_.get_token()); });
@@ -483,7 +437,8 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
             position == state_.positions.end() ? fact.earliest : position->second.offset;
         known_backlog += plan::size_of({fact.topic_partition, from, fact.latest});
     }
-    auto planned = plan::plan_batch(input, plan_options(known_backlog));
+    auto planned = plan::plan_batch(
+        input, plan_options(config_, known_backlog, env_.worker_count, observed_));
     if (!planned) co_return std::move(planned).error();
     if (!planned->losses.empty()) {
         auto stepped = co_await step_over(*planned);
@@ -655,10 +610,7 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
         lost += books.lost;
     }
     for (const auto& range : plan.ranges) planned += plan::size_of(range.range);
-    const double seconds = std::max(static_cast<double>(outcome.commit.phases.total.count()), 1.0) / 1000;
-    // A small batch says little about how fast a large one would be.
-    if (polled >= 1000) observe(records_per_second_, static_cast<double>(polled) / seconds);
-    if (polled > 0) observe(mean_bytes_, static_cast<double>(bytes) / static_cast<double>(polled));
+    observed_.learn(outcome.commit);
     {
         const std::lock_guard lock(status_mutex_);
         status_.last_committed = outcome.commit.batch_id;

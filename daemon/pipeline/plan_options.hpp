@@ -1,0 +1,26 @@
+#pragma once
+// From a pipeline's configuration and what its batches showed to the planner's options: one function
+// for the trigger that runs and for the one that is only shown (`sluice plan`). Pure.
+
+#include <cstdint>
+#include <optional>
+
+#include "checkpoints/store.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/plan/planner.hpp"
+
+namespace sluice::pipeline {
+
+/// What committed batches showed: exponentially weighted means, the newest counting most.
+struct Observed {
+    std::optional<double> records_per_second;
+    std::optional<double> mean_bytes;  ///< of a record
+
+    void learn(const checkpoints::Commit& commit);
+};
+
+/// `backlog` is what the trigger finds before any cap, in offsets.
+plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, int workers,
+                               const Observed& observed);
+
+}  // namespace sluice::pipeline
