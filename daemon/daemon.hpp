@@ -10,7 +10,7 @@ namespace sluice {
 struct DaemonOptions {
     std::filesystem::path config;
     std::optional<std::filesystem::path> data_dir;
-    std::filesystem::path plugin_dir;  ///< where the configuration names none
+    std::optional<std::filesystem::path> plugin_dir;
     bool check_only = false;           ///< `--check`: validate, print what is wrong, and end
 };
 

@@ -1,10 +1,8 @@
 // sluiced: the command line of the daemon.
 
 #include <malloc.h>
-#include <unistd.h>
 
 #include <boost/program_options.hpp>
-#include <climits>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -18,15 +16,6 @@ namespace po = boost::program_options;
 using namespace sluice;
 
 constexpr int exit_usage = 64;
-
-/// Plugins lie beside the binary: bin/sluiced and lib/sluice, in a build folder as when installed.
-std::filesystem::path default_plugin_dir() {
-    std::error_code failed;
-    const auto binary = std::filesystem::read_symlink("/proc/self/exe", failed);
-    const auto beside = binary.parent_path().parent_path() / "lib" / "sluice";
-    if (!failed && std::filesystem::is_directory(beside, failed)) return beside;
-    return SLUICE_PLUGIN_DIR;
-}
 
 std::string default_config() {
     const char* const named = std::getenv("SLUICE_CONFIG");
@@ -94,7 +83,6 @@ int main(int argc, char** argv) {
     DaemonOptions options;
     options.config = given["config"].as<std::string>();
     options.check_only = given.count("check") != 0;
-    options.plugin_dir = default_plugin_dir();
     if (given.count("data-dir") != 0) options.data_dir = given["data-dir"].as<std::string>();
     if (given.count("plugin-dir") != 0) options.plugin_dir = given["plugin-dir"].as<std::string>();
     return run_daemon(options);

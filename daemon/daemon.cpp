@@ -1,0 +1,311 @@
+#include "daemon/daemon.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <iostream>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "checkpoints/store.hpp"
+#include "daemon/api/routes.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/checkpoint_guard.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/control/server.hpp"
+#include "daemon/kafka/cluster.hpp"
+#include "daemon/metrics/metrics.hpp"
+#include "daemon/metrics_bridge.hpp"
+#include "daemon/pipeline/engine.hpp"
+#include "daemon/pipeline/run_on.hpp"
+#include "daemon/service/notify.hpp"
+
+namespace sluice {
+namespace {
+
+namespace asio = boost::asio;
+
+config::Loaded load_configuration(const DaemonOptions& options) {
+    config::LoadOptions load;
+    load.data_dir = options.data_dir;
+    load.plugin_dir = options.plugin_dir;
+    load.refuse_kafka_property = [](std::string_view name, std::string_view value) {
+        return kafka::refuse_property(name, value);
+    };
+    return config::load(options.config, load);
+}
+
+void print_findings(const config::Loaded& loaded) {
+    for (const config::Finding& finding : loaded.findings) {
+        std::cerr << (finding.is_error ? "error: " : "warning: ") << config::to_string(finding) << '\n';
+    }
+}
+
+int fail(const Error& error) {
+    log::error("cannot start", {{"code", name_of(error.code)}, {"error", error.message}});
+    return exit_code(error.code);
+}
+
+std::string host_name() {
+    char name[256] = "";
+    if (gethostname(name, sizeof name - 1) != 0) return "localhost";
+    return name;
+}
+
+/// Opening replays RocksDB's log, which can take long after a power loss: systemd is told to wait.
+Result<std::unique_ptr<checkpoints::Store>> open_store_patiently(
+    const std::filesystem::path& data_dir, const service::Notifier& notifier) {
+    std::jthread extender([&notifier](const std::stop_token& stop) {
+        std::mutex mutex;
+        std::condition_variable_any never;
+        while (!stop.stop_requested()) {
+            notifier.extend_timeout(std::chrono::seconds{30});
+            std::unique_lock lock(mutex);
+            (void)never.wait_for(lock, stop, std::chrono::seconds{10}, [] { return false; });
+        }
+    });
+    return checkpoints::open_store(data_dir);
+}
+
+/// Everything that lives as long as the io_context runs.
+class Daemon {
+ public:
+    Daemon(const DaemonOptions& options, const service::Notifier& notifier, config::Loaded loaded,
+           std::unique_ptr<checkpoints::Store> store)
+        : options_(options),
+          notifier_(notifier),
+          config_(std::make_shared<const config::Config>(*std::move(loaded.config))),
+          plugins_(std::move(loaded.plugins)),
+          store_(std::move(store)),
+          metrics_({.version = SLUICE_VERSION, .commit = SLUICE_COMMIT}),
+          engine_(io_.get_executor(), *config_, *store_),
+          router_pool_(2),
+          signals_(io_, SIGTERM, SIGINT, SIGHUP),
+          watchdog_(io_) {}
+
+    ~Daemon() { router_pool_.join(); }
+
+    Result<void> open_doors() {
+        control::Router router(config_->http_write == "open" ? control::TcpWrites::open
+                                                             : control::TcpWrites::refused);
+        api::ApiContext context{.store = *store_,
+                                .config = [this] { return configuration(); },
+                                .blocking = router_pool_};
+        context.live = api::live(engine_);
+        context.reload = [this] { return reload(); };
+        context.metrics = [this] {
+            bridge_.sample(engine_.pool_stats());
+            return metrics_.exposition();
+        };
+        context.version = SLUICE_VERSION;
+        context.commit = SLUICE_COMMIT;
+        api::add_routes(router, std::move(context));
+        server_ = std::make_unique<control::Server>(io_.get_executor(), std::move(router));
+        SLUICE_CHECK(server_->listen_unix(config_->control_socket));
+        if (config_->http_listen) {
+            SLUICE_CHECK(server_->listen_tcp(*config_->http_listen));
+            log::info("listening", {{"http", *config_->http_listen}, {"port", server_->tcp_port()}});
+        }
+        return {};
+    }
+
+    int run() {
+        engine_.on_all_ended([this] { begin_stop("every pipeline is done"); });
+        engine_.on_change([this](const pipeline::Status& status, const checkpoints::Commit* commit) {
+            bridge_.observe(status, commit);
+        });
+        wait_for_signal();
+        asio::co_spawn(io_, watch(), asio::detached);
+        engine_.start(*config_, plugins_);
+        notifier_.ready(summary());
+        log::info("ready", {{"version", SLUICE_VERSION},
+                            {"pipelines", config_->pipelines.size()},
+                            {"pid", getpid()}});
+        io_.run();
+        return engine_.exit_code();
+    }
+
+ private:
+    void wait_for_signal() {
+        signals_.async_wait([this](const boost::system::error_code& cancelled, int signal) {
+            if (cancelled) return;
+            if (signal == SIGHUP) {
+                asio::co_spawn(io_, reload_by_signal(), asio::detached);
+            } else if (stopping_) {
+                log::warning("second signal: running batches are aborted");
+                engine_.abort();
+            } else {
+                begin_stop(signal == SIGTERM ? "SIGTERM" : "SIGINT");
+            }
+            wait_for_signal();
+        });
+    }
+
+    asio::awaitable<void> reload_by_signal() {
+        const auto result = co_await reload();
+        if (!result) log::error("reload refused", {{"error", result.error().message}});
+        if (result && !result->applied) {
+            for (const config::Finding& finding : result->findings) {
+                log::error("reload refused; the old configuration stays",
+                           {{"finding", config::to_string(finding)}});
+            }
+        }
+    }
+
+    void begin_stop(const char* why) {
+        if (stopping_) return;
+        stopping_ = true;
+        log::info("stopping", {{"why", why}});
+        notifier_.stopping();
+        asio::co_spawn(io_, stop(), asio::detached);
+    }
+
+    /// No new triggers → running batches commit or are aborted → sinks → consumers → doors.
+    asio::awaitable<void> stop() {
+        co_await engine_.stop(config_->shutdown_timeout);
+        co_await server_->stop(Milliseconds{2000});
+        signals_.cancel();
+        watchdog_.cancel();
+    }
+
+    /// Takes a new configuration whole, or not at all.
+    asio::awaitable<Result<api::Reloaded>> reload() {
+        if (stopping_) co_return Error{ErrorCode::stopping, "the daemon is stopping"};
+        if (reloading_) co_return Error{ErrorCode::locked, "another reload is running", true};
+        reloading_ = true;
+        notifier_.reloading();
+        auto result = co_await reload_now();
+        reloading_ = false;
+        if (!stopping_) notifier_.ready(summary());
+        co_return result;
+    }
+
+    asio::awaitable<Result<api::Reloaded>> reload_now() {
+        auto read = co_await pipeline::run_on(
+            router_pool_, [this]() -> Result<config::Loaded> { return load_configuration(options_); });
+        if (!read) co_return std::move(read).error();
+        api::Reloaded answer{false, read->findings};
+        if (!read->config) co_return answer;
+        auto next = std::make_shared<const config::Config>(*std::move(read->config));
+        if (auto fixed = changed_for_restart_only(*next); !fixed.empty()) {
+            answer.findings.push_back({options_.config.string(), 0, 0, fixed,
+                                       "cannot change while the daemon runs: restart it", true});
+            co_return answer;
+        }
+        auto matched = co_await pipeline::run_on(
+            router_pool_, [&] { return match_checkpoint(*store_, *next); });
+        if (!matched) co_return std::move(matched).error();
+        {
+            const std::lock_guard lock(config_mutex_);
+            config_ = next;
+        }
+        plugins_ = std::move(read->plugins);
+        co_await engine_.reload(*next, plugins_);
+        log::info("reloaded", {{"pipelines", next->pipelines.size()}});
+        answer.applied = true;
+        co_return answer;
+    }
+
+    [[nodiscard]] std::shared_ptr<const config::Config> configuration() const {
+        const std::lock_guard lock(config_mutex_);
+        return config_;
+    }
+
+    [[nodiscard]] std::string changed_for_restart_only(const config::Config& next) const {
+        if (next.data_dir != config_->data_dir) return "dataDir";
+        if (next.http_listen != config_->http_listen || next.http_write != config_->http_write) return "http";
+        if (next.control_socket != config_->control_socket) return "controlSocket";
+        if (next.workers != config_->workers) return "workers";
+        if (next.memory_max != config_->memory_max) return "memoryMax";
+        if (next.consumers_capacity != config_->consumers_capacity ||
+            next.consumers_idle_timeout != config_->consumers_idle_timeout) {
+            return "consumers";
+        }
+        return {};
+    }
+
+    /// The watchdog follows the io_context and the control pool, never a batch or a sink: a sink that
+    /// hangs is STALLED, and no reason to kill the daemon.
+    asio::awaitable<void> watch() {
+        const auto interval = notifier_.watchdog_interval();
+        const auto beat = interval ? *interval : std::chrono::microseconds{10'000'000};
+        while (!stopping_) {
+            (void)co_await pipeline::run_on(router_pool_, []() -> Result<void> { return {}; });
+            if (interval) notifier_.watchdog();
+            notifier_.status(summary());
+            watchdog_.expires_after(beat);
+            boost::system::error_code cancelled;
+            co_await watchdog_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        }
+    }
+
+    [[nodiscard]] std::string summary() const {
+        std::map<std::string_view, int> counts;
+        std::string trouble;
+        for (const pipeline::Status& status : engine_.statuses()) {
+            ++counts[name_of(status.state)];
+            if (trouble.empty() && !status.reason.empty()) trouble = status.name + ": " + status.reason;
+        }
+        std::string text;
+        for (const auto& [state, count] : counts) {
+            text += (text.empty() ? "" : ", ") + std::to_string(count) + ' ' + std::string(state);
+        }
+        if (!trouble.empty()) text += "; " + trouble.substr(0, 200);
+        return text;
+    }
+
+    const DaemonOptions options_;
+    const service::Notifier& notifier_;
+    mutable std::mutex config_mutex_;  ///< HTTP handlers look at the configuration from their pool
+    std::shared_ptr<const config::Config> config_;
+    pipeline::Plugins plugins_;
+    std::unique_ptr<checkpoints::Store> store_;
+    metrics::Metrics metrics_;
+    MetricsBridge bridge_{metrics_};
+    asio::io_context io_;
+    pipeline::Engine engine_;
+    asio::thread_pool router_pool_;
+    asio::signal_set signals_;
+    asio::steady_timer watchdog_;
+    std::unique_ptr<control::Server> server_;
+    bool stopping_ = false;
+    bool reloading_ = false;
+};
+
+}  // namespace
+
+int run_daemon(const DaemonOptions& options) {
+    const service::Notifier notifier = service::Notifier::from_environment();
+    config::Loaded loaded = load_configuration(options);
+    print_findings(loaded);
+    if (!loaded.config) return exit_code(ErrorCode::configuration);
+    const config::Config& config = *loaded.config;
+    if (options.check_only) {
+        std::cout << options.config.string() << ": " << config.pipelines.size() << " pipelines, all good\n";
+        return 0;
+    }
+
+    auto lock = checkpoints::DirectoryLock::acquire(
+        config.data_dir, {getpid(), host_name(), config.control_socket.string()});
+    if (!lock) return fail(lock.error());
+    auto store = open_store_patiently(config.data_dir, notifier);
+    if (!store) return fail(store.error());
+    if (auto matched = match_checkpoint(**store, config); !matched) return fail(matched.error());
+
+    Daemon daemon(options, notifier, std::move(loaded), *std::move(store));
+    if (auto opened = daemon.open_doors(); !opened) return fail(opened.error());
+    const int code = daemon.run();
+    log::info("stopped", {{"exit", code}});
+    return code;
+}
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+#include "daemon/metrics_bridge.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+namespace {
+
+metrics::State as_metric(pipeline::State state) {
+    switch (state) {
+        case pipeline::State::starting: return metrics::State::starting;
+        case pipeline::State::running:
+        case pipeline::State::caught_up: return metrics::State::running;
+        case pipeline::State::retrying: return metrics::State::retrying;
+        case pipeline::State::stalled: return metrics::State::stalled;
+        case pipeline::State::paused: return metrics::State::paused;
+        case pipeline::State::stopped: return metrics::State::stopped;
+        case pipeline::State::failed: return metrics::State::failed;
+        case pipeline::State::done: return metrics::State::done;
+    }
+    return metrics::State::starting;
+}
+
+std::chrono::duration<double> seconds(Milliseconds time) { return time; }
+
+void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& commit) {
+    metrics::BatchSums sums;
+    for (const checkpoints::RangeBooks& books : commit.books) {
+        sums.records += books.accepted;
+        sums.bytes += books.bytes;
+        sums.planned_offsets += books.polled + books.gaps + books.lost;
+        sums.polled_records += books.polled;
+        sums.gap_offsets += books.gaps;
+        sums.filtered_records += books.filtered;
+        sums.dead_letter_records += books.dead_lettered;
+    }
+    series.add_batch(sums);
+    series.count_batch(commit.state == checkpoints::BatchState::recovered
+                           ? metrics::Outcome::recovered
+                           : metrics::Outcome::committed);
+    series.set_last_commit(commit.committed_at);
+    series.observe(metrics::Phase::read, seconds(commit.phases.read_and_write));
+    series.observe(metrics::Phase::sink_commit, seconds(commit.phases.sink_commit));
+    series.observe(metrics::Phase::total, seconds(commit.phases.total));
+}
+
+}  // namespace
+
+void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::Commit* commit) {
+    const auto series = metrics_.pipeline(status.name);
+    series->set_state(as_metric(status.state));
+    if (commit != nullptr) add_commit(*series, *commit);
+    const std::lock_guard lock(mutex_);
+    std::set<plan::TopicPartition>& known = partitions_[status.name];
+    for (const auto& [tp, at] : status.partitions) {
+        series->set_position(tp, at.position);
+        series->set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
+        known.insert(tp);
+    }
+    for (auto it = known.begin(); it != known.end();) {
+        if (status.partitions.contains(*it)) {
+            ++it;
+        } else {
+            series->drop_partition(*it);
+            it = known.erase(it);
+        }
+    }
+    int& attempt = attempts_[status.name];
+    if (status.attempt > attempt) {
+        series->count_retry(status.batch_id ? metrics::Stage::read : metrics::Stage::look_up);
+    }
+    attempt = status.attempt;
+}
+
+void MetricsBridge::sample(const kafka::PoolStats& pool) {
+    const std::lock_guard lock(mutex_);
+    const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {
+        for (std::uint64_t i = before; i < now; ++i) count();
+    };
+    metrics::PoolMetrics& series = metrics_.pool();
+    add(pool.hits_position, last_pool_.hits_position, [&] { series.count_hit(metrics::PoolHit::positioned); });
+    add(pool.hits_unassigned, last_pool_.hits_unassigned, [&] { series.count_hit(metrics::PoolHit::unassigned); });
+    add(pool.hits_reassigned, last_pool_.hits_reassigned, [&] { series.count_hit(metrics::PoolHit::moved); });
+    add(pool.misses, last_pool_.misses, [&] { series.count_miss(); });
+    add(pool.evictions, last_pool_.evictions, [&] { series.count_eviction(); });
+    series.set_size(pool.clients);
+    last_pool_ = pool;
+}
+
+}  // namespace sluice

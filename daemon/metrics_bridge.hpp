@@ -1,0 +1,34 @@
+#pragma once
+// What pipelines report, as metrics.
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "checkpoints/store.hpp"
+#include "daemon/kafka/consumer_pool.hpp"
+#include "daemon/metrics/metrics.hpp"
+#include "daemon/pipeline/status.hpp"
+
+namespace sluice {
+
+/// Safe for concurrent calls.
+class MetricsBridge {
+ public:
+    explicit MetricsBridge(metrics::Metrics& metrics) : metrics_(metrics) {}
+
+    /// After every change of a pipeline; `commit` when a batch was committed.
+    void observe(const pipeline::Status& status, const checkpoints::Commit* commit);
+    /// Before a scrape: what is only known as a sum so far.
+    void sample(const kafka::PoolStats& pool);
+
+ private:
+    metrics::Metrics& metrics_;
+    std::mutex mutex_;
+    std::map<std::string, std::set<plan::TopicPartition>> partitions_;
+    std::map<std::string, int> attempts_;
+    kafka::PoolStats last_pool_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,63 @@
+#pragma once
+// A real sluiced in a process of its own: started, looked at, killed, started again.
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::test {
+
+/// A folder below <build>/tests/work, empty at the start; kept when the test failed.
+class WorkFolder {
+ public:
+    explicit WorkFolder(const std::string& name);
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+    std::filesystem::path path_;
+};
+
+struct ExitStatus {
+    std::optional<int> code;    ///< exited by itself
+    std::optional<int> signal;  ///< was killed
+};
+
+/// Runs <build>/bin/sluiced with `yaml` as its configuration; its log is appended to <folder>/log.
+/// Killed (and waited for) when destroyed.
+class DaemonProcess {
+ public:
+    DaemonProcess(std::filesystem::path folder, std::string yaml);
+    ~DaemonProcess();
+
+    void start(const std::map<std::string, std::string>& environment = {});
+    [[nodiscard]] bool is_running();
+    void signal(int number);
+    void kill();
+    /// Waits for it to end; nullopt when it did not within `limit`.
+    std::optional<ExitStatus> wait(std::chrono::milliseconds limit = std::chrono::seconds{60});
+    [[nodiscard]] std::string log() const;
+    void set_yaml(std::string yaml) { yaml_ = std::move(yaml); }
+    [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+    std::filesystem::path folder_;
+    std::string yaml_;
+    pid_t pid_ = -1;
+    std::optional<ExitStatus> ended_;
+};
+
+struct CommandResult {
+    int code = -1;
+    std::string out;
+    std::string err;
+};
+/// Runs a program of <build>/bin to its end.
+CommandResult run_command(const std::string& program, const std::vector<std::string>& arguments,
+                          const std::string& input = {});
+
+}  // namespace sluice::test
