@@ -23,7 +23,8 @@ WallTime next_trigger(WallTime started, WallTime now, Milliseconds interval) noe
     // keeps the wait within one interval.
     const std::int64_t from = to_epoch_ms(std::min(started, now));
     const std::int64_t step = interval.count();
-    const std::int64_t past = (from % step + step) % step;  // floors before 1970 too; step > 0
+    std::int64_t past = from % step;
+    if (past < 0) past += step;  // before 1970
     const std::int64_t wait = step - past;
     if (from > std::numeric_limits<std::int64_t>::max() - wait) return WallTime::max();
     return from_epoch_ms(from + wait);

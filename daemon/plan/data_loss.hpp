@@ -28,9 +28,9 @@ bool parse_loss_kind(std::string_view name, LossKind& kind) noexcept;
 /// One thing that was promised and can't be read. `[from, until)` is empty (from == until) where the
 /// extent is unknowable (a topic that is gone or was created anew: what it held past the position).
 struct Loss {
-    TopicPartition topic_partition;
+    TopicPartition topic_partition{};
     LossKind kind = LossKind::expired;
-    std::string topic_id;               ///< of the topic the lost offsets belonged to
+    std::string topic_id{};             ///< of the topic the lost offsets belonged to
     std::int64_t from = 0;              ///< first offset that was promised and is lost
     std::int64_t until = 0;             ///< one past the last one known to be lost
     std::int64_t adjusted_start = 0;    ///< where reading goes on; -1 when there is nowhere
@@ -48,7 +48,7 @@ std::string describe(const Loss& loss);
 
 /// Where each partition is read from, after losses were stepped over.
 struct StartAt {
-    TopicPartition topic_partition;
+    TopicPartition topic_partition{};
     /// Offset adjusted, topic id the present one (the recorded one while the present is unknown).
     /// Leader epoch: the recorded one where nothing was lost, for that is the record the position
     /// follows; the present one for a new partition and past a loss.

@@ -17,8 +17,8 @@ namespace sluice::plan {
 
 struct PlanOptions {
     /// nullopt = unlimited. `auto` is resolved by the caller to a number.
-    std::optional<std::int64_t> max_offsets;
-    std::optional<std::int64_t> min_offsets;
+    std::optional<std::int64_t> max_offsets{};
+    std::optional<std::int64_t> min_offsets{};
     Milliseconds max_trigger_delay{900'000};
     SplitOptions split;
 };
@@ -35,8 +35,8 @@ struct PlanInput {
 struct PlannedRange {
     OffsetRange range;
     std::int32_t leader_epoch = -1;  ///< recorded with the position `from` follows; -1 unknown
-    std::string topic_id;
-    std::optional<std::size_t> lane;
+    std::string topic_id{};
+    std::optional<std::size_t> lane{};
 
     bool operator==(const PlannedRange&) const = default;
 };

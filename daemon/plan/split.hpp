@@ -11,8 +11,8 @@
 namespace sluice::plan {
 
 struct SplitOptions {
-    std::optional<std::int64_t> max_records_per_partition;  ///< positive
-    std::optional<std::int64_t> min_partitions;             ///< positive; a true minimum
+    std::optional<std::int64_t> max_records_per_partition{};  ///< positive
+    std::optional<std::int64_t> min_partitions{};             ///< positive; a true minimum
     std::size_t lanes = 0;  ///< preferred lanes to choose from; 0 = name none
     std::size_t ranges_max = 1'000'000;  ///< bound on the answer
 };
@@ -20,7 +20,7 @@ struct SplitOptions {
 /// A range of a plan, with the lane (a slot of the consumer pool) that should read it.
 struct SplitRange {
     OffsetRange range;
-    std::optional<std::size_t> lane;
+    std::optional<std::size_t> lane{};
 
     bool operator==(const SplitRange&) const = default;
 };

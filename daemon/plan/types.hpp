@@ -1,5 +1,6 @@
 #pragma once
-// The words of the planner: plain values, no Kafka types.
+// The words of the planner: plain values, no Kafka types. Each member has an initializer, `{}` at
+// least, so that a designated initializer may leave it out without a warning.
 
 #include <compare>
 #include <cstdint>
@@ -22,7 +23,7 @@ std::string to_string(const TopicPartition& topic_partition);
 /// `until - from` counts offsets, which is at least the number of records a consumer will see:
 /// compaction, aborted transactions and control batches all leave gaps.
 struct OffsetRange {
-    TopicPartition topic_partition;
+    TopicPartition topic_partition{};
     std::int64_t from = 0;
     std::int64_t until = 0;
 
@@ -36,7 +37,7 @@ std::uint64_t size_of(const OffsetRange& range) noexcept;
 struct Position {
     std::int64_t offset = 0;         ///< the next offset to read
     std::int32_t leader_epoch = -1;  ///< of the last record read; -1 unknown
-    std::string topic_id;            ///< Kafka's topic id; empty = unknown, never counts as changed
+    std::string topic_id{};          ///< Kafka's topic id; empty = unknown, never counts as changed
     std::int64_t last_advanced = -1;  ///< id of the batch that moved it last; -1 never
 
     bool operator==(const Position&) const = default;
@@ -44,10 +45,10 @@ struct Position {
 
 /// What the cluster says about one partition now.
 struct PartitionFacts {
-    TopicPartition topic_partition;
+    TopicPartition topic_partition{};
     std::int64_t earliest = 0;  ///< low watermark
     std::int64_t latest = 0;    ///< end for the isolation level: last stable offset when committed
-    std::string topic_id;       ///< empty = unknown
+    std::string topic_id{};     ///< empty = unknown
     std::int32_t leader_epoch = -1;
 
     bool operator==(const PartitionFacts&) const = default;
