@@ -4,17 +4,22 @@
 #include <limits>
 
 #include "daemon/plan/wide.hpp"
+#include "daemon/plan/work.hpp"
 
 namespace sluice::plan {
 
 bool should_wait(std::span<const Backlog> available, std::int64_t min_offsets, Milliseconds elapsed,
                  Milliseconds max_trigger_delay) noexcept {
-    if (elapsed >= max_trigger_delay) return false;
     Int128 fresh = 0;
     for (const Backlog& backlog : available) {
         fresh += static_cast<Int128>(backlog.range.until) - backlog.range.from;
     }
-    return fresh < min_offsets;
+    return should_wait(fresh, min_offsets, elapsed, max_trigger_delay);
+}
+
+bool should_wait(Int128 fresh, std::int64_t min_offsets, Milliseconds elapsed,
+                 Milliseconds max_trigger_delay) noexcept {
+    return elapsed < max_trigger_delay && fresh < min_offsets;
 }
 
 WallTime next_trigger(WallTime started, WallTime now, Milliseconds interval) noexcept {

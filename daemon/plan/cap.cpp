@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 #include <string>
 #include <tuple>
 
 #include "daemon/plan/wide.hpp"
+#include "daemon/plan/work.hpp"
 
 namespace sluice::plan {
 namespace {
@@ -14,27 +14,9 @@ namespace {
 /// One partition with backlog.
 struct Share {
     std::size_t index = 0;   ///< in `available`
-    std::size_t rank = 0;    ///< among all by topic, partition: comparing strings once is enough
     std::uint64_t size = 0;  ///< never 0
     Uint128 fraction = 0;    ///< of one offset, over the common divisor; the floor is given already
 };
-
-/// The place of each entry in the order of topic and partition; entries alike keep their order.
-std::vector<std::size_t> ranks_of(std::span<const Backlog> available) {
-    const auto key = [&](std::size_t i) -> const TopicPartition& {
-        return available[i].range.topic_partition;
-    };
-    std::vector<std::size_t> order(available.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto before = [&](std::size_t a, std::size_t b) { return key(a) < key(b); };
-    // The planner's own order is the sorted one: then every rank is the index.
-    if (std::is_sorted(order.begin(), order.end(), before)) return order;
-    std::stable_sort(order.begin(), order.end(), before);
-    std::vector<std::size_t> ranks(available.size());
-    for (std::size_t rank = 0; rank < order.size(); ++rank)
-        ranks[order[rank]] = rank;
-    return ranks;
-}
 
 /// Moves the `count` shares that come first by `before` to the front, in no particular order.
 template <class Before>
@@ -47,21 +29,24 @@ std::span<Share> take_first(std::vector<Share>& shares, std::size_t count, Befor
 }
 
 /// Too little for everyone: one offset each to those that waited longest.
-void give_one_to_the_longest_waiting(std::uint64_t limit, std::span<const Backlog> available,
-                                     std::vector<Share>& shares, std::vector<OffsetRange>& ranges) {
-    for (const Share& share : shares)
-        ranges[share.index].until = ranges[share.index].from;
+void give_one_to_the_longest_waiting(std::uint64_t limit, std::span<Work> available,
+                                     std::vector<Share>& shares) {
     const auto waited_longer = [&](const Share& a, const Share& b) {
-        return std::tuple(available[a.index].last_advanced, b.size, a.rank) <
-               std::tuple(available[b.index].last_advanced, a.size, b.rank);
+        const Work& work_a = available[a.index];
+        const Work& work_b = available[b.index];
+        return std::tuple(work_a.last_advanced, b.size, work_a.rank, a.index) <
+               std::tuple(work_b.last_advanced, a.size, work_b.rank, b.index);
     };
-    for (const Share& share : take_first(shares, limit, waited_longer))
-        ++ranges[share.index].until;
+    const auto first = take_first(shares, limit, waited_longer);
+    for (const Share& share : shares)
+        available[share.index].until = available[share.index].from;
+    for (const Share& share : first)
+        ++available[share.index].until;
 }
 
 /// One offset for each, the rest in proportion to what remains of each backlog. `total > limit`.
-void give_in_proportion(std::uint64_t limit, Uint128 total, std::vector<Share>& shares,
-                        std::vector<OffsetRange>& ranges) {
+void give_in_proportion(std::uint64_t limit, Uint128 total, std::span<Work> available,
+                        std::vector<Share>& shares) {
     const Uint128 rest = limit - shares.size();
     const Uint128 remaining = total - shares.size();
     Uint128 left_over = rest;
@@ -71,23 +56,23 @@ void give_in_proportion(std::uint64_t limit, Uint128 total, std::vector<Share>& 
         const Uint128 floor = product / remaining;
         share.fraction = product - floor * remaining;
         left_over -= floor;
-        OffsetRange& range = ranges[share.index];
-        range.until = range.from + 1 + static_cast<std::int64_t>(floor);
+        Work& work = available[share.index];
+        work.until = work.from + 1 + static_cast<std::int64_t>(floor);
     }
     // What the floors leave is the sum of the fractions: fewer offsets than there are fractions
     // above zero, so nobody gets more than its backlog.
-    const auto larger_fraction = [](const Share& a, const Share& b) {
-        return std::tuple(b.fraction, a.rank) < std::tuple(a.fraction, b.rank);
+    const auto larger_fraction = [&](const Share& a, const Share& b) {
+        return std::tuple(b.fraction, available[a.index].rank, a.index) <
+               std::tuple(a.fraction, available[b.index].rank, b.index);
     };
     const auto first = take_first(shares, static_cast<std::size_t>(left_over), larger_fraction);
     for (const Share& share : first)
-        ++ranges[share.index].until;
+        ++available[share.index].until;
 }
 
 }  // namespace
 
-Result<std::vector<OffsetRange>> limit_offsets(std::int64_t max_offsets,
-                                               std::span<const Backlog> available) {
+Result<void> limit_work(std::int64_t max_offsets, std::span<Work> available) {
     if (max_offsets <= 0) {
         return Error{
             ErrorCode::invalid_argument,
@@ -96,27 +81,41 @@ Result<std::vector<OffsetRange>> limit_offsets(std::int64_t max_offsets,
     }
     const auto limit = static_cast<std::uint64_t>(max_offsets);
 
-    std::vector<OffsetRange> ranges;
     std::vector<Share> shares;
-    ranges.reserve(available.size());
     shares.reserve(available.size());
     Uint128 total = 0;
     for (std::size_t i = 0; i < available.size(); ++i) {
-        ranges.push_back(available[i].range);
-        const std::uint64_t size = size_of(available[i].range);
+        const std::uint64_t size = size_of(available[i]);
         if (size == 0) continue;
         total += size;
         shares.push_back({.index = i, .size = size});
     }
-    if (total <= limit) return ranges;
-
-    const auto ranks = ranks_of(available);
-    for (Share& share : shares)
-        share.rank = ranks[share.index];
+    if (total <= limit) return {};
     if (limit < shares.size()) {
-        give_one_to_the_longest_waiting(limit, available, shares, ranges);
+        give_one_to_the_longest_waiting(limit, available, shares);
     } else {
-        give_in_proportion(limit, total, shares, ranges);
+        give_in_proportion(limit, total, available, shares);
+    }
+    return {};
+}
+
+Result<std::vector<OffsetRange>> limit_offsets(std::int64_t max_offsets,
+                                               std::span<const Backlog> available) {
+    std::vector<const TopicPartition*> names;
+    names.reserve(available.size());
+    for (const Backlog& backlog : available)
+        names.push_back(&backlog.range.topic_partition);
+    const auto ranks = ranks_of(names);
+    std::vector<Work> works;
+    works.reserve(available.size());
+    for (const auto& [range, last_advanced] : available) {
+        works.push_back({range.from, range.until, last_advanced, ranks[works.size()]});
+    }
+    SLUICE_CHECK(limit_work(max_offsets, works));
+    std::vector<OffsetRange> ranges;
+    ranges.reserve(works.size());
+    for (const Work& work : works) {
+        ranges.push_back({*names[ranges.size()], work.from, work.until});
     }
     return ranges;
 }

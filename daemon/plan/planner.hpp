@@ -20,7 +20,7 @@ struct PlanOptions {
     std::optional<std::int64_t> max_offsets{};
     std::optional<std::int64_t> min_offsets{};
     Milliseconds max_trigger_delay{900'000};
-    SplitOptions split;
+    SplitOptions split{};
 };
 
 struct PlanInput {

@@ -3,23 +3,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "daemon/base/assert.hpp"
 #include "daemon/plan/wide.hpp"
+#include "daemon/plan/work.hpp"
 
 namespace sluice::plan {
 namespace {
-
-/// A part of one of the given ranges; in answers they are ordered by `source`, then `from`.
-struct Piece {
-    std::size_t source = 0;  ///< index of the range it was cut from
-    std::int64_t from = 0;
-    std::uint64_t size = 0;  ///< never 0
-};
 
 Error too_many(Uint128 count, std::size_t ranges_max, std::string_view why) {
     // Counts beyond 64 bits are possible on paper only; their exact value helps nobody.
@@ -44,14 +37,13 @@ Result<void> check(const SplitOptions& options) {
 
 /// Cuts `piece` into `parts` near-equal ones, smaller ones first. `1 <= parts <= piece.size`.
 void cut(const Piece& piece, std::uint64_t parts, std::vector<Piece>& into) {
-    std::int64_t from = piece.from;
+    Piece part = piece;
     std::uint64_t remaining = piece.size;
     for (; parts > 0; --parts) {
-        const std::uint64_t size = remaining / parts;
-        into.push_back({piece.source, from, size});
-        // Unsigned, because a size above 2^63 is not a signed number although the sum is.
-        from = static_cast<std::int64_t>(static_cast<std::uint64_t>(from) + size);
-        remaining -= size;
+        part.size = remaining / parts;
+        into.push_back(part);
+        part.from = part.until();
+        remaining -= part.size;
     }
 }
 
@@ -69,24 +61,6 @@ std::uint64_t share_of(std::uint64_t size, Uint128 total, std::uint64_t count) {
     return std::max<std::uint64_t>(static_cast<std::uint64_t>(rounded), 1);
 }
 
-/// One number per topic-partition, for each range the number of its own. Ranges of one partition
-/// follow each other in every plan; only a hand-written list can repeat one further down.
-std::vector<std::size_t> number_partitions(std::span<const OffsetRange> ranges) {
-    std::vector<std::size_t> numbers(ranges.size());
-    bool sorted = true;
-    for (std::size_t i = 1; i < ranges.size() && sorted; ++i) {
-        const auto order = ranges[i - 1].topic_partition <=> ranges[i].topic_partition;
-        sorted = order <= 0;
-        numbers[i] = numbers[i - 1] + (order < 0 ? 1U : 0U);
-    }
-    if (sorted) return numbers;
-    std::map<TopicPartition, std::size_t> seen;
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-        numbers[i] = seen.try_emplace(ranges[i].topic_partition, seen.size()).first->second;
-    }
-    return numbers;
-}
-
 /// Rule 1: pieces of at most `max` offsets.
 Result<std::vector<Piece>> cut_to_size(const std::vector<Piece>& pieces, std::uint64_t max,
                                        std::size_t ranges_max) {
@@ -102,7 +76,7 @@ Result<std::vector<Piece>> cut_to_size(const std::vector<Piece>& pieces, std::ui
 }
 
 /// Rule 2: Spark's proportional split. May give fewer than `min`, or a few more.
-Result<std::vector<Piece>> cut_in_proportion(std::span<const OffsetRange> ranges,
+Result<std::vector<Piece>> cut_in_proportion(std::span<const Work> works, std::size_t ranks,
                                              const std::vector<Piece>& pieces, std::uint64_t min,
                                              std::size_t ranges_max) {
     Uint128 total = 0;
@@ -111,20 +85,19 @@ Result<std::vector<Piece>> cut_in_proportion(std::span<const OffsetRange> ranges
 
     // A partition with one small piece keeps all of its pieces whole: Spark's set of small ones is
     // by topic-partition, and the pieces of one partition may straddle the rounding.
-    const auto numbers = number_partitions(ranges);
-    std::vector<bool> stays_whole(numbers.size());
+    std::vector<bool> stays_whole(ranks);
     std::uint64_t small_count = 0;
     Uint128 rest = total;
     for (const Piece& piece : pieces) {
         if (share_of(piece.size, total, min) != 1) continue;
-        stays_whole[numbers[piece.source]] = true;
+        stays_whole[works[piece.source].rank] = true;
         ++small_count;
         rest -= piece.size;
     }
     const std::uint64_t wanted = min > small_count ? min - small_count : 1;
 
     const auto parts_of = [&](const Piece& piece) -> std::uint64_t {
-        if (stays_whole[numbers[piece.source]]) return 1;
+        if (stays_whole[works[piece.source].rank]) return 1;
         // More parts than offsets would only be empty ones.
         return std::min(share_of(piece.size, rest, wanted), piece.size);
     };
@@ -182,58 +155,65 @@ std::uint32_t java_hash(std::string_view text) {
     return hash;
 }
 
-SplitRange range_of(const Piece& piece, std::span<const OffsetRange> ranges,
-                    std::optional<std::size_t> lane) {
-    const auto until = static_cast<std::uint64_t>(piece.from) + piece.size;
-    return {{ranges[piece.source].topic_partition, piece.from, static_cast<std::int64_t>(until)},
-            lane};
-}
-
 }  // namespace
 
-Result<std::vector<SplitRange>> split_ranges(std::span<const OffsetRange> ranges,
-                                             const SplitOptions& options) {
+Result<Pieces> split_work(std::span<const Work> works, std::size_t ranks,
+                          const SplitOptions& options) {
     SLUICE_CHECK(check(options));
 
     std::vector<Piece> pieces;
-    pieces.reserve(ranges.size());
+    pieces.reserve(works.size());
     Uint128 total = 0;
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-        const std::uint64_t size = size_of(ranges[i]);
+    for (std::size_t i = 0; i < works.size(); ++i) {
+        const std::uint64_t size = size_of(works[i]);
         if (size == 0) continue;
         total += size;
-        pieces.push_back({i, ranges[i].from, size});
+        pieces.push_back({i, works[i].from, size});
     }
     if (pieces.size() > options.ranges_max) {
         return too_many(pieces.size(), options.ranges_max, "read fewer partitions at once");
     }
 
     const auto min = static_cast<std::uint64_t>(options.min_partitions.value_or(0));
-    const bool whole = !options.max_records_per_partition && pieces.size() >= min;
-    if (!whole) {
-        // Known before anything is cut: the answer has at least so many ranges.
-        const Uint128 at_least = std::min<Uint128>(min, total);
-        if (at_least > options.ranges_max) {
-            return too_many(at_least, options.ranges_max, "lower minPartitions");
-        }
-        if (options.max_records_per_partition) {
-            const auto max = static_cast<std::uint64_t>(*options.max_records_per_partition);
-            SLUICE_TRY(pieces, cut_to_size(pieces, max, options.ranges_max));
-        }
-        if (pieces.size() < min && !pieces.empty()) {
-            SLUICE_TRY(pieces, cut_in_proportion(ranges, pieces, min, options.ranges_max));
-            halve_up_to(min, pieces);
-        }
+    if (!options.max_records_per_partition && pieces.size() >= min) {
+        return Pieces{std::move(pieces), true};
     }
+    // Known before anything is cut: the answer has at least so many ranges.
+    const Uint128 at_least = std::min<Uint128>(min, total);
+    if (at_least > options.ranges_max) {
+        return too_many(at_least, options.ranges_max, "lower minPartitions");
+    }
+    if (options.max_records_per_partition) {
+        const auto max = static_cast<std::uint64_t>(*options.max_records_per_partition);
+        SLUICE_TRY(pieces, cut_to_size(pieces, max, options.ranges_max));
+    }
+    if (pieces.size() < min && !pieces.empty()) {
+        SLUICE_TRY(pieces, cut_in_proportion(works, ranks, pieces, min, options.ranges_max));
+        halve_up_to(min, pieces);
+    }
+    return Pieces{std::move(pieces), false};
+}
 
+Result<std::vector<SplitRange>> split_ranges(std::span<const OffsetRange> ranges,
+                                             const SplitOptions& options) {
+    std::vector<const TopicPartition*> names;
+    names.reserve(ranges.size());
+    for (const OffsetRange& range : ranges)
+        names.push_back(&range.topic_partition);
+    const auto ranks = ranks_of(names);
+    std::vector<Work> works;
+    works.reserve(ranges.size());
+    for (const OffsetRange& range : ranges) {
+        works.push_back({.from = range.from, .until = range.until, .rank = ranks[works.size()]});
+    }
+    SLUICE_TRY(const Pieces split, split_work(works, ranks.size(), options));
     std::vector<SplitRange> answer;
-    answer.reserve(pieces.size());
-    for (const Piece& piece : pieces) {
+    answer.reserve(split.pieces.size());
+    for (const Piece& piece : split.pieces) {
+        const TopicPartition& name = *names[piece.source];
         std::optional<std::size_t> lane;
-        if (whole && options.lanes > 0) {
-            lane = lane_of(ranges[piece.source].topic_partition, options.lanes);
-        }
-        answer.push_back(range_of(piece, ranges, lane));
+        if (split.whole && options.lanes > 0) lane = lane_of(name, options.lanes);
+        answer.push_back({{name, piece.from, piece.until()}, lane});
     }
     return answer;
 }

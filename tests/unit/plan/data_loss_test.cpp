@@ -15,14 +15,27 @@ const TopicPartition orders_3{"orders", 3};
 
 using Positions = std::map<TopicPartition, Position>;
 
+/// `earliest` to `latest` of any partition. (A function, because GCC 12 takes a list of braced
+/// facts for uninitialized.)
+PartitionFacts fact(const char* topic, std::int32_t partition, std::int64_t earliest,
+                    std::int64_t latest, const char* topic_id = "") {
+    PartitionFacts facts;
+    facts.topic_partition = {topic, partition};
+    facts.earliest = earliest;
+    facts.latest = latest;
+    facts.topic_id = topic_id;
+    facts.leader_epoch = 6;
+    return facts;
+}
+
 /// orders-3 at `offset`, read under leader epoch 4 from the topic with the id "old".
 Positions at(std::int64_t offset) {
     return {
         {orders_3, {.offset = offset, .leader_epoch = 4, .topic_id = "old", .last_advanced = 9}}};
 }
 
-PartitionFacts facts(std::int64_t earliest, std::int64_t latest, std::string topic_id = "old") {
-    return {orders_3, earliest, latest, std::move(topic_id), 6};
+PartitionFacts facts(std::int64_t earliest, std::int64_t latest, const char* topic_id = "old") {
+    return fact("orders", 3, earliest, latest, topic_id);
 }
 
 /// The one loss and the one start of orders-3.
@@ -107,9 +120,8 @@ TEST_CASE("decide_losses has no start for what is gone") {
 
     Positions positions = at(812);
     positions[{"orders", 2}] = {.offset = 5, .topic_id = "old"};
-    const std::vector<PartitionFacts> others{{{"aaa", 0}, 0, 9, "a", 0},
-                                             {{"orders", 2}, 0, 9, "old", 0},
-                                             {{"orders-3", 0}, 0, 9, "z", 0}};
+    const std::vector others{fact("aaa", 0, 0, 9), fact("orders", 2, 0, 9, "old"),
+                             fact("orders-3", 0, 0, 9)};
     const auto partition = decide_losses(positions, others);
     CHECK(partition.starts.size() == 3);
     CHECK(partition.losses ==
@@ -118,7 +130,7 @@ TEST_CASE("decide_losses has no start for what is gone") {
 }
 
 TEST_CASE("decide_losses starts new partitions at earliest") {
-    const PartitionFacts late{{"orders", 4}, 40, 90, "old", 6};
+    PartitionFacts late = fact("orders", 4, 40, 90, "old");
     const StartAt start{{"orders", 4}, {40, 6, "old", -1}, true};
 
     // At the first start of a pipeline nothing was promised yet.
@@ -127,24 +139,22 @@ TEST_CASE("decide_losses starts new partitions at earliest") {
     CHECK(first.starts == std::vector{start});
 
     // Neither for a topic that was subscribed to only now.
-    const auto other_topic =
-        decide_losses({{{"aaa", 0}, {}}, {{"orders-4", 0}, {}}},
-                      std::vector<PartitionFacts>{
-                          {{"aaa", 0}, 0, 0, "", 0}, late, {{"orders-4", 0}, 0, 0, "", 0}});
+    const std::vector now{fact("aaa", 0, 0, 0), late, fact("orders-4", 0, 0, 0)};
+    const auto other_topic = decide_losses({{{"aaa", 0}, {}}, {{"orders-4", 0}, {}}}, now);
     CHECK(other_topic.losses.empty());
     CHECK(other_topic.starts[1] == start);
 
     // A topic that is being read grew by a partition, whose first records expired since.
     const auto grown = decide_losses(at(5), std::vector{facts(0, 9), late});
-    CHECK(grown.losses ==
-          std::vector{Loss{{"orders", 4}, LossKind::new_starts_late, "old", 0, 40, 40}});
+    REQUIRE(grown.losses.size() == 1);
+    CHECK(grown.losses[0] == Loss{{"orders", 4}, LossKind::new_starts_late, "old", 0, 40, 40});
     CHECK(grown.starts[1] == start);
     CHECK(describe(grown.losses[0])
               .find("offsets [0, 40) are gone, 40 records: the partition is "
                     "new") != std::string::npos);
 
-    const PartitionFacts whole{{"orders", 4}, 0, 90, "old", 6};
-    CHECK(decide_losses(at(5), std::vector{facts(0, 9), whole}).losses.empty());
+    late.earliest = 0;
+    CHECK(decide_losses(at(5), std::vector{facts(0, 9), late}).losses.empty());
 }
 
 TEST_CASE("decide_losses answers sorted by topic and partition") {
@@ -152,8 +162,7 @@ TEST_CASE("decide_losses answers sorted by topic and partition") {
                               {{"b", 0}, {.offset = 5}},
                               {{"b", 1}, {.offset = 5}},
                               {{"d", 0}, {.offset = 5}}};
-    const std::vector<PartitionFacts> now{
-        {{"b", 0}, 7, 9, "", 0}, {{"b", 2}, 1, 9, "", 0}, {{"c", 0}, 0, 9, "", 0}};
+    const std::vector now{fact("b", 0, 7, 9), fact("b", 2, 1, 9), fact("c", 0, 0, 9)};
     const auto decision = decide_losses(positions, now);
     std::vector<std::string> lost;
     for (const Loss& loss : decision.losses) {
