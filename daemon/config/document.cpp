@@ -42,7 +42,8 @@ Extent extent_of(const Node& node) {
 /// shares the targets of aliases, which hides how much they stand for.)
 class Builder : public YAML::EventHandler {
  public:
-    Builder(std::size_t file, Findings& findings) : file_(file), findings_(findings) {}
+    Builder(std::string_view text, std::size_t file, Findings& findings)
+        : text_(text), file_(file), findings_(findings) {}
 
     Node take() { return std::move(root_); }
 
@@ -63,6 +64,7 @@ class Builder : public YAML::EventHandler {
         check_tag(tag, node.at);
         node.text = value;
         node.quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
+        check_closed(mark, node.at);
         add(std::move(node), anchor);
     }
 
@@ -111,6 +113,23 @@ class Builder : public YAML::EventHandler {
             }
         }
         throw Refused(at, "the tag '" + tag + "' means nothing here: leave it out");
+    }
+
+    /// yaml-cpp takes a quote that is never closed for one that ends with the file.
+    void check_closed(const YAML::Mark& mark, const Position& at) const {
+        if (mark.pos < 0 || static_cast<std::size_t>(mark.pos) >= text_.size()) return;
+        std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
+        const char quote = rest.front();
+        if (quote != '"' && quote != '\'') return;
+        for (std::size_t i = 1; i < rest.size(); ++i) {
+            const bool is_doubled = quote == '\'' && rest.substr(i, 2) == "''";
+            if (is_doubled || (quote == '"' && rest[i] == '\\')) {
+                ++i;
+            } else if (rest[i] == quote) {
+                return;
+            }
+        }
+        throw Refused(at, "a quote that is not closed");
     }
 
     [[noreturn]] static void refuse_depth(const Position& at) {
@@ -163,6 +182,8 @@ class Builder : public YAML::EventHandler {
         if (frame.node.is_list()) {
             frame.node.items.push_back(std::move(node));
         } else if (frame.key) {
+            // yaml-cpp places a missing value at whatever comes next.
+            if (node.kind == Node::Kind::null) node.at = frame.key->at;
             frame.node.keys.push_back(std::move(*frame.key));
             frame.node.items.push_back(std::move(node));
             frame.key.reset();
@@ -205,6 +226,7 @@ class Builder : public YAML::EventHandler {
         return text;
     }
 
+    std::string_view text_;
     std::size_t file_;
     Findings& findings_;
     Node root_;
@@ -348,13 +370,13 @@ std::optional<Node> parse_document(std::string_view text, std::size_t file, Find
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
 
     const std::size_t errors_before = findings.error_count();
-    Builder builder(file, findings);
+    Builder builder(text, file, findings);
     try {
         std::istringstream stream{std::string(text)};
         YAML::Parser parser(stream);
         if (!parser.HandleNextDocument(builder)) return Node{};  // blanks and comments only
         Node root = builder.take();
-        Builder rest(file, findings);
+        Builder rest(text, file, findings);
         if (parser.HandleNextDocument(rest)) {
             const Node second = rest.take();
             if (second.kind != Node::Kind::null) {

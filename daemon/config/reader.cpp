@@ -140,10 +140,22 @@ class ScalarReader {
     Value& value_;
 };
 
-/// The section in which `key` would be known, when it is exactly one.
-std::string_view section_of(std::string_view key) {
+/// "pipelines[0].source" as the tables name it: "pipelines[].source".
+std::string general_path(std::string_view path) {
+    std::string text;
+    for (const char c : path) {
+        if (c == ']') text.erase(text.rfind('[') + 1);
+        text += c;
+    }
+    return text;
+}
+
+/// The section but the one at `path` in which `key` would be known, when it is exactly one.
+std::string_view section_of(std::string_view key, const std::string& path) {
+    const std::string here = general_path(path);
     std::string_view found;
     for (const Section& section : sections()) {
+        if (section.path == here) continue;
         for (const KeyInfo* const info : section.keys) {
             if (info->name != key) continue;
             if (!found.empty()) return {};
@@ -204,7 +216,7 @@ void report_unknown_key(Context& context, const Node::Key& key, const std::strin
     const auto near = nearest(key.name, known);
     if (const std::string_view hint = foreign_key_hint(key.name); !hint.empty()) {
         message += "; " + std::string(hint);
-    } else if (const std::string_view section = section_of(key.name); !section.empty()) {
+    } else if (const std::string_view section = section_of(key.name, path); !section.empty()) {
         message += " here; it belongs to " + std::string(section);
     } else if (near) {
         message += "; did you mean '" + *near + "'?";

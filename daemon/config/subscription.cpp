@@ -42,10 +42,11 @@ void take_topics(Context& context, const Node& node, const std::string& path,
 std::string_view regex_complaint(std::regex_constants::error_type code) {
     switch (code) {
         case std::regex_constants::error_brack: return "'[' without ']'";
-        case std::regex_constants::error_paren: return "'(' without ')', or the other way round";
+        case std::regex_constants::error_paren:
+            return "a '(' or ')' too many, or '*', '+' or '?' with nothing before it";
         case std::regex_constants::error_brace: return "'{' without '}'";
         case std::regex_constants::error_badbrace: return "no valid number of repetitions in '{}'";
-        case std::regex_constants::error_range: return "a range in '[]' that runs backwards";
+        case std::regex_constants::error_range: return "a '[' that is not closed, or a range in it that runs backwards";
         case std::regex_constants::error_escape: return "an unknown escape, or a '\\' at the end";
         case std::regex_constants::error_backref: return "a reference to a group that is not there";
         case std::regex_constants::error_badrepeat: return "'*', '+', '?' or '{' with nothing before it";
