@@ -1,10 +1,9 @@
 #include "plugins/file/append.hpp"
 
-#include <zlib.h>
-
 #include <algorithm>
 
 #include "plugins/common/failpoint.hpp"
+#include "plugins/file/crc32.hpp"
 #include "plugins/file/errors.hpp"
 #include "plugins/file/names.hpp"
 
@@ -44,8 +43,7 @@ std::uint32_t Append::tail_crc(const Fd& fd, std::uint64_t length) const {
     const std::uint64_t size = std::min(length, tail_size);
     const std::string tail = read_at(fd, length - size, static_cast<std::size_t>(size),
                                      output_.root().path_of(receipt_.file));
-    return static_cast<std::uint32_t>(
-        ::crc32_z(0, reinterpret_cast<const Bytef*>(tail.data()), tail.size()));
+    return crc32(0, tail);
 }
 
 void Append::check(std::uint64_t next_batch) {

@@ -1,20 +1,11 @@
 #include "plugins/file/piece.hpp"
 
-#include <fcntl.h>
-#include <zlib.h>
-
 #include <utility>
 
 #include "plugins/common/failpoint.hpp"
+#include "plugins/file/crc32.hpp"
 
 namespace sluice::plugins::file {
-namespace {
-
-/// The kernel starts to write these to disk while more is coming, so that the fsync has little left.
-constexpr std::uint64_t writeback_step = 8 * 1024 * 1024;
-
-}  // namespace
-
 Piece::Piece(StagingSource staging, std::string name, Compression compression, std::string buffer)
     : staging_(std::move(staging)),
       name_(std::move(name)),
@@ -30,8 +21,7 @@ void Piece::compress() {
 
 void Piece::count(std::string_view content) {
     bytes_ += content.size();
-    crc32_ = static_cast<std::uint32_t>(
-        ::crc32_z(crc32_, reinterpret_cast<const Bytef*>(content.data()), content.size()));
+    crc32_ = file::crc32(crc32_, content);
 }
 
 void Piece::write_pending() {
@@ -54,12 +44,6 @@ void Piece::write_pending() {
         throw;
     }
     keep_rest();
-    if (bytes_ - writeback_from_ >= writeback_step) {
-        // Advice only: what it cannot do, the fsync does.
-        ::sync_file_range(fd_.get(), static_cast<off64_t>(writeback_from_),
-                          static_cast<off64_t>(bytes_ - writeback_from_), SYNC_FILE_RANGE_WRITE);
-        writeback_from_ = bytes_;
-    }
 }
 
 void Piece::flush() {

@@ -70,7 +70,6 @@ class Piece {
     Fd fd_;
     std::uint64_t text_flushed_ = 0;
     std::uint64_t bytes_ = 0;
-    std::uint64_t writeback_from_ = 0;
     std::uint32_t crc32_ = 0;
     bool is_written_ = false;
 };
