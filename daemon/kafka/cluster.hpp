@@ -38,7 +38,7 @@ struct AssignPartitions { std::map<std::string, std::vector<std::int32_t>> parti
 using Subscription = std::variant<SubscribeTopics, SubscribePattern, AssignPartitions>;
 
 /// One pipeline's view of its source cluster, over one client that never consumes.
-/// Every call blocks up to its timeout, and may be made from one thread at a time.
+/// Every call blocks up to its timeout (and up to 0.2 s more), and may be made from one thread at a time.
 /// Errors carry librdkafka's text, the operation and topic; authorization errors name the ACL needed.
 class Cluster {
  public:
@@ -77,8 +77,9 @@ class Cluster {
 Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings);
 
 /// partitions() + offsets(), with the patience a broker's stale replies need: an end below the known
-/// position on an unchanged topic id is asked again up to `retries` times, `interval` apart, then
-/// believed. `wait` sleeps, and answers false when the pipeline is being stopped.
+/// position on an unchanged topic id, or a known partition that is not there, is asked again up to
+/// `retries` times, `interval` apart, then believed. So `known` must not hold partitions that the
+/// subscription no longer covers, or that are known to be gone: each look-up would wait for them. `wait` sleeps, and answers false when the pipeline is being stopped.
 Result<std::vector<plan::PartitionFacts>> gather_facts(
     Cluster& cluster, const Subscription& subscription,
     const std::map<plan::TopicPartition, plan::Position>& known, int retries, Milliseconds interval,
