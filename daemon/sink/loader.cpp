@@ -147,7 +147,7 @@ class Registry {
         if (handle == nullptr) return wrong("it cannot be loaded: " + last_dl_error(real));
         Entry& entry = remember(real, status);
         SLUICE_TRY(const sluice_sink_plugin* const table, table_of(handle));
-        SLUICE_TRY(entry.plugin, plugin_from_table(table, file));
+        SLUICE_TRY(entry.plugin, plugin_from_table(table, file.stem().string(), real));
         return entry.plugin;
     }
 

@@ -321,8 +321,9 @@ Result<Descriptor> read_table(const sluice_sink_plugin* table, std::string_view 
 }
 
 Result<std::shared_ptr<const Plugin>> plugin_from_table(const sluice_sink_plugin* table,
+                                                        std::string_view expected_name,
                                                         const std::filesystem::path& file) {
-    SLUICE_TRY(Descriptor descriptor, read_table(table, file.stem().string()));
+    SLUICE_TRY(Descriptor descriptor, read_table(table, expected_name));
     // Shared by the registry of loaded files and by every pipeline that uses it.
     return std::shared_ptr<const Plugin>(std::make_shared<TablePlugin>(std::move(descriptor), file));
 }

@@ -32,8 +32,9 @@ struct Descriptor {
 Result<Descriptor> read_table(const sluice_sink_plugin* table, std::string_view expected_name);
 
 /// A plugin that did not come from a file of its own: for tests, and for plugins linked in.
-/// `file` is what Plugin::file() answers; its stem is the expected name.
+/// `file` is what Plugin::file() answers.
 Result<std::shared_ptr<const Plugin>> plugin_from_table(const sluice_sink_plugin* table,
+                                                        std::string_view expected_name,
                                                         const std::filesystem::path& file);
 
 }  // namespace sluice::sink

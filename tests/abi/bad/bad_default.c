@@ -1,0 +1,2 @@
+#define OPTION_DEFAULT "blue"
+#include "base.h"

@@ -1,0 +1,2 @@
+#define GUARANTEE 3
+#include "base.h"

@@ -1,0 +1,2 @@
+#define OPTION_NAME "two-words"
+#include "base.h"

@@ -1,0 +1,2 @@
+#define PLUGIN_NAME SLUICE_STRING("\xff")
+#include "base.h"

@@ -1,0 +1,2 @@
+#define OPTION_TYPE 8
+#include "base.h"

@@ -1,0 +1,2 @@
+#define ABI 2u
+#include "base.h"

@@ -1,0 +1,2 @@
+#define API 0
+#include "base.h"

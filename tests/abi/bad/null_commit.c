@@ -1,0 +1,2 @@
+#define COMMIT 0
+#include "base.h"

@@ -1,0 +1,2 @@
+#define PLUGIN_NAME {0, 5}
+#include "base.h"

@@ -1,0 +1,2 @@
+#define OPTIONS 0
+#include "base.h"

@@ -1,0 +1,2 @@
+#define ABI 0u
+#include "base.h"

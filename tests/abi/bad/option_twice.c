@@ -1,0 +1,2 @@
+#define OPTION_NAME "shade"
+#include "base.h"

@@ -1,0 +1,2 @@
+#define PLUGIN_NAME SLUICE_STRING("somebody_else")
+#include "base.h"
