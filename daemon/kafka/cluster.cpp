@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/kafka/client_conf.hpp"
+#include "daemon/kafka/offset_lookup.hpp"
 #include "daemon/kafka/topic_lookup.hpp"
 #include "daemon/kafka/topic_pattern.hpp"
 
@@ -64,15 +65,6 @@ void on_error(rd_kafka_t* /*client*/, int code, const char* reason, void* opaque
     }
 }
 
-bool vanished(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
-struct OffsetAnswer {
-    std::int64_t offset = -1;
-    std::int32_t leader_epoch = -1;
-};
 using OffsetAnswers = std::map<TopicPartition, OffsetAnswer>;
 
 TopicPartition name_of(const rd_kafka_topic_partition_t& element) {
@@ -96,8 +88,9 @@ std::span<const rd_kafka_topic_partition_t> elements(const rd_kafka_topic_partit
 
 class KafkaCluster final : public Cluster {
  public:
-    KafkaCluster(std::unique_ptr<Complaint> complaint, Client client)
-        : complaint_(std::move(complaint)), client_(std::move(client)) {}
+    KafkaCluster(std::unique_ptr<Complaint> complaint, Client client,
+                 rd_kafka_IsolationLevel_t isolation)
+        : complaint_(std::move(complaint)), client_(std::move(client)), isolation_(isolation) {}
 
     Result<std::string> cluster_id(Milliseconds timeout) override {
         const CString id{rd_kafka_clusterid(client_.get(), Deadline(timeout).left_ms())};
@@ -123,8 +116,10 @@ class KafkaCluster final : public Cluster {
     Result<std::optional<Topics>> describe(const std::set<std::string>& names,
                                            const Deadline& deadline);
     Topics without_ids(Topics all, const std::set<std::string>& names);
-    Result<OffsetAnswers> list_offsets(std::string_view context, PartitionList list,
-                                       const Deadline& deadline);
+    Result<OffsetAnswers> ask(std::string_view context, PartitionList list, const Deadline& deadline);
+    Result<OffsetAnswers> without_leaders(std::string_view context,
+                                          const rd_kafka_topic_partition_list_t& list,
+                                          const Deadline& deadline);
 
     /// The error of a call that failed with `code`, in the words of whatever caused it.
     Error failed(std::string_view context, rd_kafka_resp_err_t code);
@@ -132,6 +127,7 @@ class KafkaCluster final : public Cluster {
 
     std::unique_ptr<Complaint> complaint_;  // the client's callback writes here: outlives it
     Client client_;
+    rd_kafka_IsolationLevel_t isolation_;
     bool describes_topics_ = false;  // DescribeTopics was answered once
     SteadyTime describe_after_{};    // and is not asked before this again, when it was not
     std::string regex_;
@@ -243,25 +239,47 @@ Result<std::vector<Cluster::Partition>> KafkaCluster::partitions(const Subscript
     return result;
 }
 
-/// One ListOffsets request to each broker. `list` holds a time for each partition, or -1 latest, -2
-/// earliest; both are answered for the isolation level of the client. Vanished partitions are absent.
-Result<OffsetAnswers> KafkaCluster::list_offsets(std::string_view context, PartitionList list,
-                                                 const Deadline& deadline) {
-    OffsetAnswers answers;
-    if (list->cnt == 0) return answers;  // which librdkafka takes for an error
-    const auto code = rd_kafka_offsets_for_times(client_.get(), list.get(), deadline.left_ms());
-    if (vanished(code)) return answers;  // all of them
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, code);
-    for (const rd_kafka_topic_partition_t& element : elements(*list)) {
-        if (vanished(element.err)) continue;
-        if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return failed(to_string(name_of(element)) + ": " + std::string(context), element.err);
+/// What `list` asks for, of the partitions that exist.
+Result<OffsetAnswers> KafkaCluster::ask(std::string_view context, PartitionList list,
+                                        const Deadline& deadline) {
+    if (list->cnt == 0) return OffsetAnswers{};  // which librdkafka takes for an error
+    auto answer = list_offsets(client_.get(), *list, isolation_, deadline.left());
+    const bool leader_moved = std::any_of(
+        answer.partitions.begin(), answer.partitions.end(), [](const auto& entry) {
+            return entry.second.error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        });
+    // librdkafka has dropped the leaders it knew; the next question looks for them first.
+    if (leader_moved) answer = list_offsets(client_.get(), *list, isolation_, deadline.left());
+    if (answer.code == RD_KAFKA_RESP_ERR__NOENT) return without_leaders(context, *list, deadline);
+    if (answer.code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, answer.code);
+    for (const auto& [partition, entry] : answer.partitions) {
+        if (entry.error != RD_KAFKA_RESP_ERR_NO_ERROR && !is_missing(entry.error)) {
+            return failed(to_string(partition) + ": " + std::string(context), entry.error);
         }
-        answers[name_of(element)] = {element.offset,
-                                     rd_kafka_topic_partition_get_leader_epoch(&element)};
     }
+    std::erase_if(answer.partitions, [](const auto& entry) { return is_missing(entry.second.error); });
     answered();
-    return answers;
+    return std::move(answer.partitions);
+}
+
+/// librdkafka found no leader for any partition of `list`: there are none any more, or brokers are
+/// down, and the one must never pass for the other.
+Result<OffsetAnswers> KafkaCluster::without_leaders(std::string_view context,
+                                                    const rd_kafka_topic_partition_list_t& list,
+                                                    const Deadline& deadline) {
+    std::set<std::string> names;
+    for (const auto& element : elements(list)) names.insert(element.topic);
+    SLUICE_TRY(const Topics topics, find_named(names, deadline));
+    const bool some_exist = std::any_of(
+        elements(list).begin(), elements(list).end(), [&](const rd_kafka_topic_partition_t& element) {
+            const auto topic = topics.find(element.topic);
+            return topic != topics.end() &&
+                   (topic->second.partitions.empty() ||  // it can't be described just now
+                    std::binary_search(topic->second.partitions.begin(),
+                                       topic->second.partitions.end(), element.partition));
+        });
+    if (some_exist) return failed(context, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+    return OffsetAnswers{};
 }
 
 Result<std::vector<plan::PartitionFacts>> KafkaCluster::offsets(
@@ -270,10 +288,10 @@ Result<std::vector<plan::PartitionFacts>> KafkaCluster::offsets(
     const auto name = [](const Partition& p) -> const TopicPartition& { return p.topic_partition; };
     // Earliest first: both only grow, so the pair is never inverted by records that arrive meanwhile.
     SLUICE_TRY(const auto earliest,
-               list_offsets("asking for the earliest offset",
+               ask("asking for the earliest offset",
                             list_of(partitions, name, RD_KAFKA_OFFSET_BEGINNING), deadline));
     SLUICE_TRY(const auto latest,
-               list_offsets("asking for the latest offset",
+               ask("asking for the latest offset",
                             list_of(partitions, name, RD_KAFKA_OFFSET_END), deadline));
     std::vector<plan::PartitionFacts> facts;
     facts.reserve(partitions.size());
@@ -309,7 +327,7 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::offs
     }
     const auto name = [](const TopicPartition& p) -> const TopicPartition& { return p; };
     SLUICE_TRY(const auto answers,
-               list_offsets("asking for the offset at " + to_iso8601(time),
+               ask("asking for the offset at " + to_iso8601(time),
                             list_of(partitions, name, to_epoch_ms(time)), Deadline(timeout)));
     std::map<TopicPartition, std::optional<std::int64_t>> offsets;
     for (const auto& [partition, answer] : answers) {
@@ -361,7 +379,7 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
             return failed(context, rd_kafka_error_code(error));
         }
         for (const auto& element : elements(*rd_kafka_group_result_partitions(groups[i]))) {
-            if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR && !vanished(element.err)) {
+            if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_missing(element.err)) {
                 return failed(to_string(name_of(element)) + ": " + context, element.err);
             }
             offsets[name_of(element)] =
@@ -380,8 +398,11 @@ Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings) {
     rd_kafka_conf_set_opaque(conf.get(), complaint.get());
     rd_kafka_conf_set_error_cb(conf.get(), on_error);
     SLUICE_TRY(Client client, make_client(std::move(conf)));
+    const auto isolation = settings.isolation_level == "read_uncommitted"
+                               ? RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+                               : RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
     return std::unique_ptr<Cluster>(
-        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client)));
+        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client), isolation));
 }
 
 }  // namespace sluice::kafka

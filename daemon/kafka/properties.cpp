@@ -41,6 +41,8 @@ constexpr Refusal refusals[] = {
     {"group.remote.assignor", "sluice assigns partitions itself and joins no group"},
     {"group.instance.id", "sluice assigns partitions itself and joins no group"},
     {"allow.auto.create.topics", "reading must not create a topic that was deleted"},
+    {"metadata.max.age.ms",
+     "librdkafka would crash where a topic is deleted and created again; see daemon/kafka/README.md"},
     {"topic.blacklist", "it would hide topics from the planner; narrow subscribePattern instead"},
     {"plugin.library.paths", "it loads code into the daemon"},
     {"interceptors", "it loads code into the daemon"},

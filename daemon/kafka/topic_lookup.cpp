@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "daemon/kafka/topic_pattern.hpp"
+#include "daemon/kafka/offset_lookup.hpp"
 
 namespace sluice::kafka {
 namespace {
@@ -11,11 +11,6 @@ namespace {
 using Collection =
     std::unique_ptr<rd_kafka_TopicCollection_t, Deleter<rd_kafka_TopicCollection_destroy>>;
 using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>>;
-
-bool is_missing(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
 
 std::string id_of(const rd_kafka_TopicDescription_t* topic) {
     const rd_kafka_Uuid_t* const id = rd_kafka_TopicDescription_topic_id(topic);

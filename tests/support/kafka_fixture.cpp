@@ -43,7 +43,9 @@ Client connect(rd_kafka_type_t type, const std::string& bootstrap, const Propert
     Conf conf{rd_kafka_conf_new()};
     std::array<char, 512> text{};
     Properties all{{"bootstrap.servers", bootstrap}, {"log_level", "2"},
-                   {"enable.metrics.push", "false"}, {"reconnect.backoff.max.ms", "500"}};
+                   {"enable.metrics.push", "false"}, {"reconnect.backoff.max.ms", "500"},
+                   // Tests delete topics and create them again; see client_conf.cpp.
+                   {"metadata.max.age.ms", "20"}};
     for (const auto& [name, value] : properties) all[name] = value;
     for (const auto& [name, value] : all) {
         if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size()) !=
@@ -186,10 +188,34 @@ struct Kafka::Impl {
         return -1;
     }
 
+    /// A leader that metadata names may not know it yet.
+    bool leaders_answer(const std::string& topic, int count) const {
+        const PartitionList list{rd_kafka_topic_partition_list_new(count)};
+        for (int p = 0; p < count; ++p) {
+            rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset =
+                RD_KAFKA_OFFSET_SPEC_LATEST;
+        }
+        const Queue queue{rd_kafka_queue_new(producer.get())};
+        rd_kafka_ListOffsets(producer.get(), list.get(), nullptr, queue.get());
+        const Event event{rd_kafka_queue_poll(queue.get(), timeout_ms)};
+        if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+        std::size_t answers = 0;
+        const auto* const infos = rd_kafka_ListOffsets_result_infos(
+            rd_kafka_event_ListOffsets_result(event.get()), &answers);
+        for (std::size_t i = 0; i < answers; ++i) {
+            const auto* const partition = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+            if (partition->err != RD_KAFKA_RESP_ERR_NO_ERROR || partition->offset < 0) return false;
+        }
+        return answers == static_cast<std::size_t>(count);
+    }
+
     void wait_for_partitions(const std::string& topic, int count) const {
         if (!wait_until([&] { return partitions(topic) == count; }, 30s)) {
             fail("topic " + topic, "has " + std::to_string(partitions(topic)) + " partitions, not " +
                                        std::to_string(count));
+        }
+        if (count > 0 && !wait_until([&] { return leaders_answer(topic, count); }, 30s)) {
+            fail("topic " + topic, "its leaders do not answer");
         }
     }
 };

@@ -49,8 +49,10 @@ TEST_CASE("no property of the user undoes what the contract needs") {
                                           {"isolation.level", "read_uncommitted"},
                                           {"enable.partition.eof", "false"},
                                           {"allow.auto.create.topics", "true"},
+                                          {"metadata.max.age.ms", "900000"},
                                           {"fetch.wait.max.ms", "500"}}),
                                 Role::consumer);
+    CHECK(get(conf, "metadata.max.age.ms") == "200");
     CHECK(get(conf, "enable.auto.commit") == "false");
     CHECK(get(conf, "enable.auto.offset.store") == "false");
     CHECK(get(conf, "auto.offset.reset") == "error");

@@ -17,7 +17,8 @@ using plan::TopicPartition;
 
 namespace {
 
-constexpr Milliseconds patience{10'000};
+/// Half of it is lost once on each cluster: topic ids are never answered.
+constexpr Milliseconds patience{1500};
 
 std::unique_ptr<EmbeddedBroker> start_broker() {
     auto broker = EmbeddedBroker::start();
@@ -73,7 +74,7 @@ TEST_CASE("a cluster without topic ids costs its time-out once") {
     CHECK(first->at(0).topic_id == "");
     const auto start = std::chrono::steady_clock::now();
     REQUIRE(cluster->partitions(SubscribeTopics{{"orders"}}, patience));
-    CHECK(since(start) < Milliseconds{1000});
+    CHECK(since(start) < patience / 2);
 }
 
 TEST_CASE("a pattern that is no regular expression is a configuration error") {
@@ -136,7 +137,7 @@ TEST_CASE("without a broker every look-up is unavailable within its time-out and
     const auto cluster = open(bootstrap);
     const std::vector<Cluster::Partition> partitions{{{"orders", 0}, "", -1}};
     const std::vector<TopicPartition> one{{"orders", 0}};
-    constexpr Milliseconds timeout{700};
+    constexpr Milliseconds timeout{400};
     const auto is_unavailable = [&](const auto& call) {
         const auto start = std::chrono::steady_clock::now();
         const auto result = call();
