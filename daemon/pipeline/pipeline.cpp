@@ -430,15 +430,9 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     }
     const plan::PlanInput input{state_.positions, *facts, bounded ? &*end_bounds_ : nullptr,
                                 elapsed_since_last_run()};
-    std::uint64_t known_backlog = 0;
-    for (const auto& fact : *facts) {
-        const auto position = state_.positions.find(fact.topic_partition);
-        const std::int64_t from =
-            position == state_.positions.end() ? fact.earliest : position->second.offset;
-        known_backlog += plan::size_of({fact.topic_partition, from, fact.latest});
-    }
+    const std::uint64_t found = known_backlog(state_.positions, *facts);
     auto planned = plan::plan_batch(
-        input, plan_options(config_, known_backlog, env_.worker_count, observed_));
+        input, plan_options(config_, found, env_.worker_count, observed_));
     if (!planned) co_return std::move(planned).error();
     if (!planned->losses.empty()) {
         auto stepped = co_await step_over(*planned);

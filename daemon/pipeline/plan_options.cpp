@@ -29,6 +29,18 @@ void Observed::learn(const checkpoints::Commit& commit) {
     if (polled > 0) observe(mean_bytes, static_cast<double>(bytes) / static_cast<double>(polled));
 }
 
+std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>& positions,
+                            std::span<const plan::PartitionFacts> facts) {
+    std::uint64_t backlog = 0;
+    for (const auto& fact : facts) {
+        const auto position = positions.find(fact.topic_partition);
+        const std::int64_t from =
+            position == positions.end() ? fact.earliest : position->second.offset;
+        backlog += plan::size_of({fact.topic_partition, from, fact.latest});
+    }
+    return backlog;
+}
+
 plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, int workers,
                                const Observed& observed) {
     const config::Source& source = config.source;

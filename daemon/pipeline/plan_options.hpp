@@ -3,7 +3,9 @@
 // for the trigger that runs and for the one that is only shown (`sluice plan`). Pure.
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 
 #include "checkpoints/store.hpp"
 #include "daemon/config/config.hpp"
@@ -18,6 +20,10 @@ struct Observed {
 
     void learn(const checkpoints::Commit& commit);
 };
+
+/// Offsets between positions and ends; partitions without a position count from their earliest.
+std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>& positions,
+                            std::span<const plan::PartitionFacts> facts);
 
 /// `backlog` is what the trigger finds before any cap, in offsets.
 plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, int workers,

@@ -1,0 +1,131 @@
+#include "daemon/operations/losses.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stop_token>
+
+#include "daemon/operations/json.hpp"
+
+namespace sluice::operations {
+namespace {
+
+using checkpoints::LossEntry;
+
+json::object entry_json(const LossEntry& entry) {
+    json::object object = to_json(entry.loss);
+    object["batch"] = id_or_null(entry.batch_id);
+    object["detected_at"] = to_iso8601(entry.detected_at);
+    object["accepted"] = entry.accepted;
+    return object;
+}
+
+/// The ledger's own key: the same loss seen twice is one entry.
+bool same_loss(const plan::Loss& a, const plan::Loss& b) {
+    return a.topic_partition == b.topic_partition && a.topic_id == b.topic_id && a.from == b.from &&
+           a.until == b.until;
+}
+
+/// Offsets lost of all entries together, none counted twice where they overlap.
+std::uint64_t union_of(const std::vector<LossEntry>& entries) {
+    std::map<std::pair<plan::TopicPartition, std::string>, std::vector<std::pair<std::int64_t, std::int64_t>>>
+        by_partition;
+    for (const auto& entry : entries) {
+        by_partition[{entry.loss.topic_partition, entry.loss.topic_id}].emplace_back(entry.loss.from,
+                                                                                     entry.loss.until);
+    }
+    std::uint64_t lost = 0;
+    for (auto& [key, extents] : by_partition) {
+        std::sort(extents.begin(), extents.end());
+        std::int64_t end = 0;
+        for (const auto& [from, until] : extents) {
+            lost += plan::size_of({key.first, std::max(from, end), until});
+            end = std::max(end, until);
+        }
+    }
+    return lost;
+}
+
+}  // namespace
+
+Result<json::object> list_losses(const Context& context, const std::string& pipeline) {
+    SLUICE_CHECK(known(context, pipeline));
+    SLUICE_TRY(const auto entries, context.store.losses(pipeline));
+    json::array list;
+    for (const auto& entry : entries) list.push_back(entry_json(entry));
+    const auto unaccepted = std::count_if(entries.begin(), entries.end(),
+                                          [](const auto& entry) { return !entry.accepted; });
+    return json::object{{"pipeline", pipeline},
+                        {"unaccepted", unaccepted},
+                        {"records_lost", union_of(entries)},
+                        {"losses", std::move(list)}};
+}
+
+Result<json::object> accept_losses(const Context& context, const std::string& pipeline, bool execute) {
+    SLUICE_TRY(const config::Pipeline* configuration, configured(context, pipeline));
+    SLUICE_TRY(const auto state, context.store.load(pipeline));
+    SLUICE_TRY(const auto ledger, context.store.losses(pipeline));
+    checkpoints::Store::Move move;
+    std::set<plan::TopicPartition> concerned;
+    for (const auto& entry : ledger) {
+        if (entry.accepted) continue;
+        move.accept.push_back(entry);
+        concerned.insert(entry.loss.topic_partition);
+    }
+
+    json::object answer{{"pipeline", pipeline}, {"executed", false},     {"losses", json::array{}},
+                        {"changes", json::array{}}, {"abandons", nullptr}, {"records_lost", 0},
+                        {"notes", json::array{}}};
+    if (!state.initial_offsets && move.accept.empty()) return answer;
+
+    const auto source = context.make_source(*configuration);
+    SLUICE_TRY(const auto facts, source->facts(state.positions, std::stop_token{}));
+    const auto decision = plan::decide_losses(state.positions, facts);
+    for (const plan::Loss& loss : decision.losses) {
+        concerned.insert(loss.topic_partition);
+        const bool is_known = std::any_of(move.accept.begin(), move.accept.end(), [&](const auto& entry) {
+            return same_loss(entry.loss, loss);
+        });
+        if (!is_known) move.accept.push_back({loss, {}, context.clock.wall(), false});
+        const auto start =
+            std::find_if(decision.starts.begin(), decision.starts.end(), [&](const auto& candidate) {
+                return candidate.topic_partition == loss.topic_partition;
+            });
+        const auto before = state.positions.find(loss.topic_partition);
+        json::object change{{"topic", loss.topic_partition.topic},
+                            {"partition", loss.topic_partition.partition},
+                            {"before", nullptr},
+                            {"after", nullptr}};
+        if (before != state.positions.end()) change["before"] = before->second.offset;
+        if (start == decision.starts.end()) {
+            move.forget.push_back(loss.topic_partition);
+        } else {
+            move.positions[loss.topic_partition] = start->position;
+            change["after"] = start->position.offset;
+        }
+        answer["changes"].as_array().push_back(std::move(change));
+    }
+    auto& notes = answer["notes"].as_array();
+    if (state.unfinished &&
+        std::any_of(state.unfinished->ranges.begin(), state.unfinished->ranges.end(),
+                    [&](const auto& planned) { return concerned.contains(planned.range.topic_partition); })) {
+        move.abandon_unfinished = true;
+        answer["abandons"] = state.unfinished->batch_id;
+        notes.emplace_back("batch " + std::to_string(state.unfinished->batch_id) +
+                           " can't be read as planned and becomes abandoned; what is left of its ranges is "
+                           "planned again under a new id");
+    }
+    for (const auto& entry : move.accept) {
+        answer["losses"].as_array().push_back(to_json(entry.loss));
+    }
+    answer["records_lost"] = union_of(move.accept);
+    if (!execute || move.accept.empty()) return answer;
+
+    move.audit = {context.clock.wall(), "losses accept",
+                  std::to_string(concerned.size()) + " partitions, " +
+                      std::to_string(union_of(move.accept)) + " offsets"};
+    SLUICE_CHECK(context.store.put_move(pipeline, move));
+    answer["executed"] = true;
+    return answer;
+}
+
+}  // namespace sluice::operations

@@ -1,0 +1,142 @@
+#include "daemon/operations/status.hpp"
+
+#include <algorithm>
+
+#include "daemon/operations/json.hpp"
+
+namespace sluice::operations {
+namespace {
+
+/// The newest batch with records behind it, for what the process itself does not remember.
+Result<std::optional<checkpoints::Commit>> newest_commit(const Context& context,
+                                                         const std::string& pipeline) {
+    constexpr std::size_t looked_at = 16;  // in flight and abandoned ones may come first
+    SLUICE_TRY(const auto batches, context.store.batches(pipeline, looked_at));
+    for (const auto& batch : batches) {
+        if (batch.commit && batch.commit->state != checkpoints::BatchState::abandoned) {
+            return std::optional(*batch.commit);
+        }
+    }
+    return std::optional<checkpoints::Commit>{};
+}
+
+json::array partitions_of(const checkpoints::PipelineState& state, const pipeline::Status* live) {
+    json::array partitions;
+    const auto add = [&](const plan::TopicPartition& tp, std::int64_t position, json::value latest) {
+        partitions.push_back(json::object{{"topic", tp.topic},
+                                          {"partition", tp.partition},
+                                          {"position", position},
+                                          {"latest", std::move(latest)}});
+    };
+    if (live != nullptr && !live->partitions.empty()) {
+        for (const auto& [tp, status] : live->partitions) add(tp, status.position, status.latest);
+    } else {
+        for (const auto& [tp, position] : state.positions) add(tp, position.offset, nullptr);
+    }
+    return partitions;
+}
+
+void add_live(json::object& object, const pipeline::Status& live) {
+    object["state"] = pipeline::name_of(live.state);
+    object["reason"] = live.reason;
+    if (live.error_code) object["error"] = sluice::name_of(*live.error_code);
+    object["since"] = to_iso8601(live.since);
+    object["attempt"] = live.attempt;
+    object["retry_at"] = time_or_null(live.retry_at);
+    object["next_trigger"] = time_or_null(live.next_trigger);
+    if (live.batch_id) {
+        object["batch"] = {{"id", *live.batch_id},
+                           {"offsets", live.batch_offsets},
+                           {"polled", live.batch_polled}};
+    }
+    if (live.last_committed) {
+        object["last_committed"] = *live.last_committed;
+        object["last_commit_at"] = time_or_null(live.last_commit_at);
+    }
+    object["records_committed"] = live.records_committed;
+    object["bytes_committed"] = live.bytes_committed;
+    object["batches_committed"] = live.batches_committed;
+    object["backlog"] = live.backlog;
+}
+
+}  // namespace
+
+Result<json::object> status_of(const Context& context, const std::string& pipeline,
+                               const pipeline::Status* live) {
+    SLUICE_TRY(const config::Pipeline* configuration, configured(context, pipeline));
+    SLUICE_TRY(const auto state, context.store.load(pipeline));
+    SLUICE_TRY(const auto losses, context.store.losses(pipeline));
+    SLUICE_TRY(const auto newest, newest_commit(context, pipeline));
+    json::object object{{"pipeline", pipeline},
+                        {"state", "DOWN"},
+                        {"run_state", checkpoints::name_of(state.run_state)},
+                        {"reason", ""},
+                        {"error", nullptr},
+                        {"since", nullptr},
+                        {"attempt", 0},
+                        {"retry_at", nullptr},
+                        {"next_trigger", nullptr},
+                        {"batch", nullptr},
+                        {"last_committed", nullptr},
+                        {"last_commit_at", nullptr},
+                        {"records_committed", nullptr},
+                        {"bytes_committed", nullptr},
+                        {"batches_committed", nullptr},
+                        {"backlog", nullptr}};
+    if (state.unfinished) {
+        object["batch"] = {{"id", state.unfinished->batch_id},
+                           {"offsets", offsets_of(state.unfinished->ranges)},
+                           {"polled", nullptr}};
+        if (live == nullptr) {
+            object["reason"] = "batch " + std::to_string(state.unfinished->batch_id) +
+                               " has no outcome: it is run again at the next start";
+        }
+    }
+    if (newest) {
+        object["last_committed"] = newest->batch_id;
+        object["last_commit_at"] = to_iso8601(newest->committed_at);
+    }
+    if (live != nullptr) add_live(object, *live);
+    std::uint64_t lost = 0;
+    for (const auto& entry : losses) lost += plan::records_lost(entry.loss);
+    object["records_lost"] = lost;
+    object["unaccepted_losses"] = std::count_if(losses.begin(), losses.end(),
+                                                [](const auto& entry) { return !entry.accepted; });
+    object["plugin"] = configuration->sink.plugin;
+    const std::string& cluster =
+        live != nullptr && !live->cluster_id.empty() ? live->cluster_id : state.cluster_id;
+    object["cluster_id"] = nullptr;
+    if (!cluster.empty()) object["cluster_id"] = cluster;
+    object["partitions"] = partitions_of(state, live);
+    return object;
+}
+
+Result<json::object> status(const Context& context,
+                            const std::optional<std::vector<pipeline::Status>>& live, bool all) {
+    json::array pipelines;
+    for (const auto& configuration : context.config.pipelines) {
+        const pipeline::Status* mine = nullptr;
+        if (live) {
+            const auto found = std::find_if(live->begin(), live->end(), [&](const auto& status) {
+                return status.name == configuration.name;
+            });
+            if (found != live->end()) mine = &*found;
+        }
+        SLUICE_TRY(auto object, status_of(context, configuration.name, mine));
+        pipelines.push_back(std::move(object));
+    }
+    json::object answer{{"daemon", live ? "running" : "not running"},
+                        {"pipelines", std::move(pipelines)},
+                        {"orphans", nullptr}};
+    if (all) {
+        SLUICE_TRY(const auto stored, context.store.pipelines());
+        json::array orphans;
+        for (const auto& name : stored) {
+            if (!configured(context, name)) orphans.emplace_back(name);
+        }
+        answer["orphans"] = std::move(orphans);
+    }
+    return answer;
+}
+
+}  // namespace sluice::operations
