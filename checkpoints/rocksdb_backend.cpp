@@ -1,0 +1,403 @@
+#include "checkpoints/rocksdb_backend.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdarg>
+#include <exception>
+#include <fstream>
+#include <utility>
+
+#include "checkpoints/disk_errors.hpp"
+#include "checkpoints/keys.hpp"
+#include "checkpoints/log_check.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/base/text.hpp"
+
+namespace sluice::checkpoints {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string to_string(const rocksdb::Slice& slice) { return slice.ToString(); }
+rocksdb::Slice to_slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view to_view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+/// How far the store had come, beside RocksDB's own files: the sequence number that was reached when
+/// it was opened, when memtables were flushed, and when it was closed. RocksDB takes a MANIFEST or a
+/// log that lost its end for one that never had it; less than this number means that synced entries
+/// are gone. Always behind the truth, never ahead of it, so it raises no false alarm.
+class Witness {
+ public:
+    explicit Witness(fs::path directory) : path_(std::move(directory) / "SEQUENCE") {}
+
+    Result<void> check(std::uint64_t reached) const {
+        std::ifstream file(path_);
+        if (!file.is_open()) return {};  // a copy made by copy_to has none yet
+        std::string line;
+        std::getline(file, line);
+        const auto recorded = parse_int64(line);
+        if (!recorded || *recorded < 0) {
+            return Error{ErrorCode::storage, path_.string() +
+                                                 " is damaged. Remove it to open the checkpoints "
+                                                 "without the check that their end is there"};
+        }
+        if (reached >= static_cast<std::uint64_t>(*recorded)) return {};
+        return damaged(path_.parent_path(),
+                       "they end at write " + std::to_string(reached) + ", but " +
+                           path_.filename().string() + " says that write " +
+                           std::to_string(*recorded) +
+                           " was reached: a MANIFEST-* or *.log file lost its end");
+    }
+
+    void record(std::uint64_t reached) const {
+        if (const int error = replace_file(path_, std::to_string(reached) + "\n"); error != 0) {
+            log::warning("can't note how far the checkpoints have come; they are intact",
+                         {{"file", path_.string()}, {"errno", error}});
+        }
+    }
+
+ private:
+    fs::path path_;
+};
+
+/// Notes the sequence before a flush, after which RocksDB may delete the log that proves it.
+class FlushWatcher final : public rocksdb::EventListener {
+ public:
+    explicit FlushWatcher(Witness witness) : witness_(std::move(witness)) {}
+    void OnFlushBegin(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override {
+        witness_.record(db->GetLatestSequenceNumber());
+    }
+
+ private:
+    Witness witness_;
+};
+
+/// RocksDB's own log is of no use to a reader, who may not be allowed to write it either.
+class NoLog final : public rocksdb::Logger {
+ public:
+    using rocksdb::Logger::Logv;
+    void Logv(const char*, va_list) override {}
+};
+
+rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
+    rocksdb::DBOptions options;
+    options.create_if_missing = mode == OpenMode::create;
+    options.error_if_exists = mode == OpenMode::create;
+    options.create_missing_column_families = mode == OpenMode::create;
+    options.paranoid_checks = true;
+
+    // A synced write must never vanish silently. kAbsoluteConsistency refuses a torn tail, which every
+    // power loss may leave, and which was never acknowledged. kTolerateCorruptedTailRecords takes a
+    // tail that was cut, but refuses one whose last page holds zeros, which file systems leave as
+    // well. kPointInTimeRecovery takes both, but also drops whatever follows damage in the middle:
+    // that is found by check_logs before, and by Witness after.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    options.track_and_verify_wals_in_manifest = true;  // a closed log that is missing or shorter
+    options.recycle_log_file_num = 0;                  // check_logs reads plain logs
+
+    // Small and quiet: about one entry per trigger.
+    options.max_total_wal_size = 4 << 20;
+    options.db_write_buffer_size = 4 << 20;
+    options.max_open_files = 64;
+    options.max_background_jobs = 1;
+    options.max_file_opening_threads = 1;
+    options.max_manifest_file_size = 1 << 20;
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    options.skip_stats_update_on_db_open = true;
+    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+    options.max_log_file_size = 256 << 10;
+    options.keep_log_file_num = 4;
+    if (mode == OpenMode::read) {
+        options.info_log = std::make_shared<NoLog>();
+    } else {
+        options.listeners.push_back(std::make_shared<FlushWatcher>(Witness(directory)));
+    }
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache;
+    // Pinned below the default of newer releases, so that any RocksDB since 6.6 reads the files of any
+    // other: a data directory outlives the distribution it was made on.
+    table.format_version = 5;
+    rocksdb::ColumnFamilyOptions options;
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    options.compression = rocksdb::kNoCompression;  // needs nothing of how RocksDB was built
+    options.write_buffer_size = 1 << 20;
+    options.max_write_buffer_number = 2;
+    options.arena_block_size = 16 << 10;
+    options.target_file_size_base = 8 << 20;
+    options.max_bytes_for_level_base = 32 << 20;
+    return options;
+}
+
+bool names_a_file(std::string_view text) {
+    for (const std::string_view name : {"MANIFEST", ".sst", ".log", "CURRENT", "OPTIONS"}) {
+        if (text.find(name) != std::string_view::npos) return true;
+    }
+    return false;
+}
+
+std::string current_manifest(const fs::path& directory) {
+    std::ifstream file(directory / "CURRENT");
+    std::string name;
+    std::getline(file, name);
+    return name;
+}
+
+/// What RocksDB says, as an error of ours.
+Error to_error(const rocksdb::Status& status, const fs::path& directory, OpenMode mode,
+               std::string_view doing) {
+    std::string text = status.ToString();
+    // A table that is missing is looked for under LevelDB's name last, and reported under that one.
+    for (auto at = text.find(".ldb"); at != std::string::npos; at = text.find(".ldb")) {
+        text.replace(at, 4, ".sst");
+    }
+    if (status.IsNoSpace()) return disk_error(directory, doing, ENOSPC);
+    const bool missing_file = status.IsPathNotFound() || text.find("No such file") != std::string::npos;
+    if (status.IsIOError() && !missing_file && mode != OpenMode::read) {
+        // RocksDB keeps the errno to itself; doing the same thing once more tells it.
+        if (const int error = try_writing(directory); error != 0) {
+            return disk_error(directory, doing, error);
+        }
+    }
+    if (status.IsCorruption() || missing_file) {
+        return damaged(directory,
+                       names_a_file(text) ? text : text + " (" + current_manifest(directory) + ")");
+    }
+    if (status.IsIOError()) {
+        return {ErrorCode::storage, "can't " + std::string(doing) + " in " + directory.string() + ": " +
+                                        text +
+                                        ". What was acknowledged is safe; see `dmesg` and the file "
+                                        "LOG there, then restart the daemon"};
+    }
+    return {ErrorCode::storage,
+            "can't " + std::string(doing) + " in " + directory.string() + ": " + text};
+}
+
+class Database final : public RocksDbBackend {
+ public:
+    Database(fs::path directory, OpenMode mode) : directory_(std::move(directory)), mode_(mode) {}
+
+    ~Database() override {
+        if (!db_) return;
+        const std::uint64_t reached = db_->GetLatestSequenceNumber();
+        for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+            if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
+        }
+        const rocksdb::Status closed = db_->Close();
+        if (mode_ == OpenMode::read) return;
+        Witness(directory_).record(reached);
+        if (!closed.ok()) {
+            log::warning("the checkpoints did not close cleanly; what was acknowledged is safe",
+                         {{"directory", directory_.string()}, {"reason", closed.ToString()}});
+        }
+    }
+
+    /// `families`: those to open; the others answer `storage`.
+    Result<void> open(std::span<const Family> families) {
+        const auto cache = rocksdb::NewLRUCache(2 << 20, 0);
+        std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+        descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(cache));
+        for (const Family family : families) {
+            descriptors.emplace_back(std::string(name_of(family)), family_options(cache));
+        }
+        std::vector<rocksdb::ColumnFamilyHandle*> handles;
+        rocksdb::DB* db = nullptr;
+        const rocksdb::DBOptions options = db_options(directory_, mode_);
+        const rocksdb::Status status =
+            mode_ == OpenMode::read
+                ? rocksdb::DB::OpenForReadOnly(options, directory_.string(), descriptors, &handles,
+                                               &db)
+                : rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
+        if (!status.ok()) return to_error(status, directory_, mode_, "open the checkpoints");
+        db_.reset(db);
+        (void)db_->DestroyColumnFamilyHandle(handles.front());
+        for (std::size_t i = 0; i < families.size(); ++i) {
+            handles_[static_cast<std::size_t>(families[i])] = handles[i + 1];
+        }
+        const std::uint64_t reached = db_->GetLatestSequenceNumber();
+        const Witness witness(directory_);
+        if (auto whole = witness.check(reached); !whole) {
+            abandon();
+            return whole;
+        }
+        if (mode_ != OpenMode::read) witness.record(reached);
+        return {};
+    }
+
+    Result<std::optional<std::string>> get(Family family, std::string_view key) const override {
+        std::string value;
+        const rocksdb::Status status =
+            db_->Get(rocksdb::ReadOptions(), handle(family), to_slice(key), &value);
+        if (status.IsNotFound()) return std::optional<std::string>{};
+        if (!status.ok()) return read_error(status, family, key);
+        return std::optional<std::string>{std::move(value)};
+    }
+
+    Result<void> scan(Family family, std::string_view prefix, std::string_view first, Order order,
+                      const Visit& visit) const override {
+        const std::string end = prefix.empty() ? std::string() : end_of_prefix(prefix);
+        const rocksdb::Slice lower = to_slice(prefix);
+        const rocksdb::Slice upper = end;
+        rocksdb::ReadOptions options;
+        options.fill_cache = false;  // a pass over the history would push everything else out
+        if (!prefix.empty()) {
+            options.iterate_lower_bound = &lower;
+            options.iterate_upper_bound = &upper;
+        }
+        const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options, handle(family)));
+        const bool ascending = order == Order::ascending;
+        if (first.empty()) {
+            ascending ? at->SeekToFirst() : at->SeekToLast();
+        } else {
+            ascending ? at->Seek(to_slice(first)) : at->SeekForPrev(to_slice(first));
+        }
+        std::string last;
+        for (; at->Valid(); ascending ? at->Next() : at->Prev()) {
+            last = to_string(at->key());
+            SLUICE_TRY(const Step step, visit(last, to_view(at->value())));
+            if (step == Step::stop) return {};
+        }
+        if (!at->status().ok()) return read_error(at->status(), family, last.empty() ? prefix : last);
+        return {};
+    }
+
+    Result<void> write(const Batch& batch) override {
+        if (mode_ == OpenMode::read) {
+            return Error{ErrorCode::storage, "the checkpoints in " + directory_.string() +
+                                                 " were opened for reading only"};
+        }
+        if (full_.load()) {
+            // After a full disk RocksDB refuses every write until it is asked to go on.
+            const rocksdb::Status resumed = db_->Resume();
+            if (!resumed.ok()) return to_error(resumed, directory_, mode_, "write a checkpoint");
+            full_ = false;
+        }
+        rocksdb::WriteBatch writes;
+        for (const Batch::Change& change : batch.changes) {
+            add(writes, change);
+        }
+        rocksdb::WriteOptions options;
+        options.sync = true;
+        const rocksdb::Status status = db_->Write(options, &writes);
+        if (status.ok()) return {};
+        if (status.IsNoSpace()) full_ = true;
+        return to_error(status, directory_, mode_, "write a checkpoint");
+    }
+
+    Result<void> copy_to(const fs::path& target) override {
+        rocksdb::Checkpoint* made = nullptr;
+        rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+        const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+        if (status.ok()) status = checkpoint->CreateCheckpoint(target.string());
+        if (!status.ok()) return to_error(status, directory_, mode_, "copy the checkpoints");
+        return {};
+    }
+
+    std::string way_back() const override { return checkpoints::way_back(directory_); }
+
+ private:
+    rocksdb::ColumnFamilyHandle* handle(Family family) const {
+        rocksdb::ColumnFamilyHandle* const handle = handles_[static_cast<std::size_t>(family)];
+        SLUICE_ASSERT(handle != nullptr);
+        return handle;
+    }
+
+    void add(rocksdb::WriteBatch& writes, const Batch::Change& change) const {
+        rocksdb::Status status;
+        switch (change.kind) {
+            case Batch::Change::Kind::put:
+                status = writes.Put(handle(change.family), change.key, change.value);
+                break;
+            case Batch::Change::Kind::erase:
+                status = writes.Delete(handle(change.family), change.key);
+                break;
+            case Batch::Change::Kind::erase_prefix:
+                status = writes.DeleteRange(handle(change.family), change.key,
+                                            end_of_prefix(change.key));
+                break;
+        }
+        SLUICE_ASSERT(status.ok());  // a batch in memory can't fail
+    }
+
+    Error read_error(const rocksdb::Status& status, Family family, std::string_view key) const {
+        return with_context("checkpoint entry " + describe_key(family, key),
+                            to_error(status, directory_, mode_, "read a checkpoint"));
+    }
+
+    /// Closes without a word about how far it came: it is not what it should be.
+    void abandon() {
+        for (rocksdb::ColumnFamilyHandle*& handle : handles_) {
+            if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(std::exchange(handle, nullptr));
+        }
+        db_.reset();
+    }
+
+    fs::path directory_;
+    OpenMode mode_;
+    std::unique_ptr<rocksdb::DB> db_;
+    std::array<rocksdb::ColumnFamilyHandle*, std::size(all_families)> handles_{};
+    std::atomic<bool> full_{false};
+};
+
+/// What RocksDB would take for an empty database, or not notice at all.
+Result<void> check_files(const fs::path& directory) {
+    std::error_code error;
+    if (!fs::exists(directory / "CURRENT", error)) {
+        if (error) return disk_error(directory, "read the checkpoints", error.value());
+        return damaged(directory, "the file CURRENT is missing");
+    }
+    std::ifstream readable(directory / "CURRENT");
+    if (!readable.is_open()) return disk_error(directory, "read the checkpoints", errno);
+    const std::string manifest = current_manifest(directory);
+    if (!manifest.starts_with("MANIFEST-")) return damaged(directory, "the file CURRENT names no MANIFEST");
+    const auto bytes = fs::file_size(directory / manifest, error);
+    if (error) return damaged(directory, "the file " + manifest + ", which CURRENT names, is missing");
+    if (bytes == 0) return damaged(directory, "the file " + manifest + " is empty");
+    return check_logs(directory);
+}
+
+Result<std::unique_ptr<Database>> open_database(const fs::path& directory, OpenMode mode,
+                                                std::span<const Family> families) {
+    // RocksDB reports by Status, but std::bad_alloc and std::system_error pass through it.
+    try {
+        if (mode != OpenMode::create) SLUICE_CHECK(check_files(directory));
+        auto database = std::make_unique<Database>(directory, mode);
+        SLUICE_CHECK(database->open(families));
+        return database;
+    } catch (const std::exception& thrown) {
+        return Error{ErrorCode::storage,
+                     "can't open the checkpoints in " + directory.string() + ": " + thrown.what()};
+    }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RocksDbBackend>> open_rocksdb(const fs::path& directory, OpenMode mode) {
+    SLUICE_TRY(std::unique_ptr<Database> database, open_database(directory, mode, all_families));
+    return std::unique_ptr<RocksDbBackend>(std::move(database));
+}
+
+Result<FormatStamp> read_format(const fs::path& directory) {
+    constexpr Family only_meta[] = {Family::meta};
+    SLUICE_TRY(const std::unique_ptr<Database> database,
+               open_database(directory, OpenMode::read, only_meta));
+    SLUICE_TRY(const auto bytes, database->get(Family::meta, keys::format()));
+    if (!bytes) return damaged(directory, "the entry that names their format is missing");
+    auto stamp = decode_format(*bytes);
+    if (!stamp) return unreadable(*database, Family::meta, keys::format(), stamp.error().message);
+    return stamp;
+}
+
+}  // namespace sluice::checkpoints
