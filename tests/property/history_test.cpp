@@ -144,9 +144,9 @@ class History {
 TEST_CASE("positions never go back, nor skip anything, but for a loss that is recorded") {
     const std::uint64_t seed = seed_of("histories");
     std::map<LossKind, int> losses;
-    for (std::uint64_t life = 0; life < 300; ++life) {
+    for (std::uint64_t life = 0; life < 150; ++life) {
         History history(seed + life);
-        for (int trigger = 0; trigger < 200; ++trigger) {
+        for (int trigger = 0; trigger < 150; ++trigger) {
             const std::string broken = history.trigger();
             if (!broken.empty()) FAIL(broken, ", SLUICE_SEED=", seed + life, ", trigger ", trigger);
         }
