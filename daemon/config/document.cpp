@@ -404,6 +404,17 @@ std::optional<Node> parse_document(std::string_view text, std::size_t file, Find
 }
 
 Node parse_default(std::string_view text, const Position& at) {
+    // Most defaults are one plain word; there are a dozen of them for each pipeline.
+    constexpr std::string_view plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:";
+    if (text == "{}" || (!text.empty() && text != "null" &&
+                         text.find_first_not_of(plain) == std::string_view::npos)) {
+        Node node;
+        node.kind = text == "{}" ? Node::Kind::map : Node::Kind::scalar;
+        node.at = at;
+        if (node.is_scalar()) node.text = text;
+        return node;
+    }
     Findings ignored;
     ignored.add_file("default", {});
     Node node = parse_document(text, 0, ignored).value_or(Node{});

@@ -50,8 +50,8 @@ std::string_view regex_complaint(std::regex_constants::error_type code) {
         case std::regex_constants::error_escape: return "an unknown escape, or a '\\' at the end";
         case std::regex_constants::error_backref: return "a reference to a group that is not there";
         case std::regex_constants::error_badrepeat: return "'*', '+', '?' or '{' with nothing before it";
-        case std::regex_constants::error_ctype: return "an unknown class in '[[::]]'";
-        case std::regex_constants::error_collate: return "an unknown collating element in '[]'";
+        case std::regex_constants::error_ctype:
+        case std::regex_constants::error_collate: return "an unknown class or element in '[[…]]'";
         default: return "too large or not understood";
     }
 }
