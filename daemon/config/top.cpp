@@ -1,12 +1,8 @@
 // The keys outside the pipelines: where things are kept, what may be used, who may listen.
 
-#include "daemon/config/machine.hpp"
-#include "daemon/config/reader.hpp"
-#include "daemon/config/sections.hpp"
-
-#include <algorithm>
-
 #include "daemon/base/text.hpp"
+#include "daemon/config/machine.hpp"
+#include "daemon/config/sections.hpp"
 
 namespace sluice::config {
 namespace {
