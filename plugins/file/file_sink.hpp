@@ -15,7 +15,8 @@
 namespace sluice::plugins::file {
 
 inline constexpr Description description =
-    describe("file", "1.0", "Writes JSON lines into a directory: files per partition, or one that grows.")
+    describe("file", SLUICE_PLUGIN_VERSION,
+             "Writes JSON lines into a directory: files per partition, or one that grows.")
         .exactly_once()
         .options(option_table);
 
