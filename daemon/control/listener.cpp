@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <cerrno>
 
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"

@@ -3,6 +3,7 @@
 // scrape copies one pipeline's series; none is meant for each record: add a batch's sums.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>

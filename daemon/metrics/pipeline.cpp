@@ -1,5 +1,6 @@
 #include <prometheus/histogram.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>

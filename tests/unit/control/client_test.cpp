@@ -1,5 +1,6 @@
 #include "daemon/control/client.hpp"
 
+#include <algorithm>
 #include <future>
 
 #include "tests/unit/control/support.hpp"

@@ -90,6 +90,13 @@ TEST_CASE("bodies end at their limit with a 413, however they are announced") {
     CHECK(status_of(daemon.ask(chunked + "0\r\n\r\n")) == 413);
 }
 
+TEST_CASE("a client that is refused early may finish sending, and then finds the answer") {
+    const Daemon daemon(router());
+    Connection connection = daemon.tcp();
+    CHECK(connection.send(post(6U << 20)));
+    CHECK(status_of(connection.read_responses(1)) == 413);
+}
+
 TEST_CASE("a client that sends its request too slowly is cut off") {
     Limits limits;
     limits.read_timeout = Milliseconds{150};
