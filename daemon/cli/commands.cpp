@@ -1,0 +1,116 @@
+#include "daemon/cli/commands.hpp"
+
+#include "daemon/cli/session.hpp"
+#include "daemon/cli/table.hpp"
+
+namespace sluice::cli {
+namespace {
+
+constexpr std::size_t many = 10'000;
+
+const Option execute{"--execute", "", "do it; without this only what would change is shown"};
+const Option dry_run{"--dry-run", "", "show what would change and do nothing (the default)"};
+const Option plugin_dir{"--plugin-dir", "DIR", "where plugins are, when the configuration names none"};
+
+}  // namespace
+
+std::span<const Command> commands() {
+    static const std::vector<Command> all{
+        {"validate", "[PATH]", 0, 1, {plugin_dir},
+         "check a configuration; everything wrong is reported at once", run_validate},
+        {"plan", "[PIPELINE…]", 0, many,
+         {{"--what-if", "FILE", "answer one JSON question about the planner (- reads standard input); no "
+                                "configuration and no broker is used"}},
+         "show the next trigger's batch, range by range; nothing is read", run_plan},
+        {"status", "[PIPELINE…]", 0, many,
+         {{"--all", "", "also list pipelines that are no longer configured"}},
+         "how every pipeline stands; exit code 2 when one needs a person", run_status},
+        {"batches list", "PIPELINE", 1, 1, {{"--limit", "COUNT", "newest so many (20)"}},
+         "the newest batches", run_batches_list},
+        {"batches show", "PIPELINE/BATCH", 1, 2, {}, "one batch, its ranges and its books, such as orders/812",
+         run_batches_show},
+        {"batches find", "PIPELINE TOPIC/PARTITION@OFFSET", 2, 2, {},
+         "the batch that a record was read in, such as orders/0@8123", run_batches_find},
+        {"offsets get", "PIPELINE", 1, 1, {}, "the checkpointed positions", run_offsets_get},
+        {"offsets set", "PIPELINE TOPIC/PARTITION@OFFSET…", 2, many, {execute, dry_run},
+         "move partitions to given offsets", run_offsets_set},
+        {"offsets reset", "PIPELINE [TOPIC[/PARTITION]…]", 1, many,
+         {{"--to-earliest", "", "to the first offset there is"},
+          {"--to-latest", "", "to the end"},
+          {"--to-datetime", "TIME", "to the first record at or after 2026-11-01T08:00:00Z"},
+          {"--to-starting-offsets", "", "to what startingOffsets says now"},
+          {"--shift-by", "COUNT", "so many offsets on, or back when negative"},
+          execute, dry_run},
+         "move all partitions, or those named", run_offsets_reset},
+        {"offsets skip", "PIPELINE TOPIC/PARTITION@OFFSET", 2, 2, {execute, dry_run},
+         "step over exactly one record", run_offsets_skip},
+        {"losses list", "[PIPELINE…]", 0, many, {},
+         "data that could not be read any more; exit code 2 when some is not accepted", run_losses_list},
+        {"losses accept", "PIPELINE", 1, 1, {execute, dry_run},
+         "record that data is lost, and go on after it", run_losses_accept},
+        {"plugins", "[NAME]", 0, 1, {plugin_dir}, "the sink plugins there are, or one with its options",
+         run_plugins},
+        {"pause", "PIPELINE…", 1, many, {}, "start no more batches; the sink stays open", run_pause},
+        {"resume", "PIPELINE…", 1, many, {}, "go on after pause or stop", run_resume},
+        {"stop", "PIPELINE…", 1, many, {}, "start no more batches and close the sink", run_stop},
+        {"restart", "PIPELINE…", 1, many, {}, "try again now: reopen source and sink, leave FAILED behind",
+         run_restart},
+        {"reload", "", 0, 0, {}, "make the daemon read its configuration again, and wait for that",
+         run_reload},
+        {"logs level", "[LEVEL]", 0, 1, {}, "show or set the daemon's log level: debug, info, warning, error",
+         run_logs_level},
+        {"forget", "PIPELINE", 1, 1, {execute, dry_run},
+         "remove the checkpoints of a pipeline that is no longer configured", run_forget}};
+    return all;
+}
+
+std::span<const Option> common_options() {
+    static const std::vector<Option> all{
+        {"--config", "PATH", "configuration file or directory ($SLUICE_CONFIG, /etc/sluice/sluice.yaml)"},
+        {"--data-dir", "DIR", "the data directory, when not the configuration's"},
+        {"--socket", "PATH", "the control socket of a running daemon"},
+        {"--json", "", "print JSON"},
+        {"--help", "", "say what a command does"}};
+    return all;
+}
+
+namespace {
+
+std::string options_text(std::span<const Option> options) {
+    std::size_t width = 0;
+    const auto head = [](const Option& option) {
+        return option.name + (option.value.empty() ? "" : " " + option.value);
+    };
+    for (const Option& option : options) width = std::max(width, head(option).size());
+    std::string text;
+    for (const Option& option : options) {
+        text += "  " + head(option) + std::string(width - head(option).size() + 2, ' ') + option.sentence + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string general_help() {
+    std::string text =
+        "sluice asks a running sluiced, or its checkpoints when none runs.\n\n"
+        "Usage: sluice COMMAND [ARGUMENTS] [OPTIONS]\n\n";
+    Table table({{"COMMAND"}, {""}}, "  ");
+    for (const Command& command : commands()) table.add({command.words, command.sentence});
+    text += table.text();
+    text += "\nOptions of every command\n" + options_text(common_options());
+    text +=
+        "\nExit codes: 0 ok, 1 failed, 2 found something, 64 usage, 69 unavailable, 70 bug, 74 data\n"
+        "directory, 75 try later, 78 configuration. `sluice COMMAND --help` says more.\n";
+    return text;
+}
+
+std::string help_of(const Command& command) {
+    std::string text = "Usage: sluice " + command.words;
+    if (!command.arguments.empty()) text += " " + command.arguments;
+    text += " [OPTIONS]\n\n  " + command.sentence + "\n";
+    if (!command.options.empty()) text += "\nOptions\n" + options_text(command.options);
+    return text + "\nOptions of every command\n" + options_text(common_options());
+}
+
+}  // namespace sluice::cli
