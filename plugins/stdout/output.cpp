@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <csignal>
 #include <ctime>
@@ -15,17 +17,19 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 namespace sluice::plugins {
 namespace {
 
 constexpr int poll_timeout_ms = 100;
+constexpr std::chrono::milliseconds turn_interval{1};
 
 /// What is known about the one standard output of the process.
 struct Terminal {
-    std::mutex mutex;
-    bool mid_line = false;          ///< the last byte written was not a line's end
-    const Output* owner = nullptr;  ///< whose line that is; nullptr: nobody will finish it
+    std::mutex mutex;       ///< held by the sink that writes, also while it waits for the reader
+    bool mid_line = false;  ///< the last byte written was not a line's end; guarded by `mutex`
+    std::atomic<const Output*> owner{nullptr};  ///< whose line that is; nullptr: nobody will finish it
 };
 Terminal& terminal() {
     static Terminal instance;
@@ -90,6 +94,17 @@ void wait_writable(Host host) {
     }
 }
 
+/// Takes its turn, unless the pipeline is stopped first.
+std::unique_lock<std::mutex> wait_turn(Terminal& out, Host host) {
+    std::unique_lock lock(out.mutex, std::try_to_lock);
+    while (!lock.owns_lock()) {
+        if (host.stopping()) throw Retry("stopped while another pipeline was writing to standard output");
+        std::this_thread::sleep_for(turn_interval);
+        (void)lock.try_lock();
+    }
+    return lock;
+}
+
 /// Writes from the front of `text` and takes off what was written, also when it throws.
 void write_all(Terminal& out, std::string_view& text, Host host) {
     const SigpipeBlocked blocked;
@@ -122,7 +137,7 @@ Output::~Output() { drop(); }
 void Output::flush(Host host) {
     if (lines_.empty()) return;
     Terminal& out = terminal();
-    const std::lock_guard lock(out.mutex);
+    const auto lock = wait_turn(out, host);
     if (out.mid_line && out.owner != this) {
         std::string_view line_end = "\n";
         write_all(out, line_end, host);
@@ -140,9 +155,8 @@ void Output::flush(Host host) {
 
 void Output::drop() noexcept {
     lines_.clear();
-    Terminal& out = terminal();
-    const std::lock_guard lock(out.mutex);
-    if (out.owner == this) out.owner = nullptr;
+    const Output* self = this;
+    terminal().owner.compare_exchange_strong(self, nullptr);
 }
 
 }  // namespace sluice::plugins
