@@ -15,10 +15,10 @@ namespace {
 constexpr std::int64_t fetch_wait_ms_max = 100;
 
 /// librdkafka since 2.4 (2.8.0 for one) frees a cached topic that is still in its index by topic id
-/// when the topic was deleted and created again in the meantime, and soon crashes (its issues 4778 and
-/// 4964). The default keeps topics for 15 minutes; what has expired can't be hit. Not much shorter,
-/// because leaders are looked up in that cache right after it was filled. Costs a metadata request a
-/// second for each client that is reading.
+/// when the topic was deleted and created again in the meantime, and soon crashes (its issues 4778
+/// and 4964). The default keeps topics for 15 minutes; what has expired can't be hit. Not much
+/// shorter, because leaders are looked up in that cache right after it was filled. Costs a metadata
+/// request a second for each client that is reading.
 constexpr int metadata_age_ms_max = 200;
 
 Result<void> set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
@@ -59,8 +59,8 @@ Result<void> limit_to(rd_kafka_conf_t* conf, const char* name, std::int64_t limi
 }
 
 log::Level level_of(int syslog_level) {
-    // A lost connection is "error" to librdkafka and routine to a daemon: what can't be done without
-    // it is reported by whoever needed it.
+    // A lost connection is "error" to librdkafka and routine to a daemon: what can't be done
+    // without it is reported by whoever needed it.
     if (syslog_level <= 2) return log::Level::error;
     if (syslog_level <= 4) return log::Level::warning;
     return syslog_level <= 6 ? log::Level::info : log::Level::debug;
@@ -84,10 +84,13 @@ bool uses_oauth(const rd_kafka_conf_t* conf) {
 }  // namespace
 
 bool is_secret_property(std::string_view name) noexcept {
-    static constexpr std::string_view secrets[] = {
-        "sasl.password",           "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config",
-        "ssl.key.password",        "ssl.key.pem",                    "ssl.keystore.password",
-        "sasl.oauthbearer.extensions"};
+    static constexpr std::string_view secrets[] = {"sasl.password",
+                                                   "sasl.oauthbearer.client.secret",
+                                                   "sasl.oauthbearer.config",
+                                                   "ssl.key.password",
+                                                   "ssl.key.pem",
+                                                   "ssl.keystore.password",
+                                                   "sasl.oauthbearer.extensions"};
     return std::find(std::begin(secrets), std::end(secrets), name) != std::end(secrets);
 }
 
@@ -100,22 +103,25 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     const std::string own_name = "sluice-" + settings.pipeline;
 
     // Ours, unless the user says otherwise.
-    SLUICE_CHECK(set_all(conf.get(), {
-        {"client.id", own_name},
-        {"fetch.wait.max.ms", std::to_string(fetch_wait_ms_max)},
-        {"fetch.queue.backoff.ms", "1"},  // the default waits 1 s whenever the queue was full
-        {"fetch.error.backoff.ms", "50"},
-        {"queued.max.messages.kbytes", std::to_string(limits.queued_kbytes)},
-        {"queued.min.messages", std::to_string(limits.queued_messages)},
-        {"fetch.message.max.bytes", std::to_string(limits.fetch_bytes)},
-        {"reconnect.backoff.max.ms", "2000"},
-        {"socket.keepalive.enable", "true"},
-        {"log.connection.close", "false"},  // brokers reap idle connections all day
-        {"enable.metrics.push", "false"},
-    }));
+    SLUICE_CHECK(set_all(
+        conf.get(),
+        {
+            {"client.id", own_name},
+            {"fetch.wait.max.ms", std::to_string(fetch_wait_ms_max)},
+            {"fetch.queue.backoff.ms", "1"},  // the default waits 1 s whenever the queue was full
+            {"fetch.error.backoff.ms", "50"},
+            {"queued.max.messages.kbytes", std::to_string(limits.queued_kbytes)},
+            {"queued.min.messages", std::to_string(limits.queued_messages)},
+            {"fetch.message.max.bytes", std::to_string(limits.fetch_bytes)},
+            {"reconnect.backoff.max.ms", "2000"},
+            {"socket.keepalive.enable", "true"},
+            {"log.connection.close", "false"},  // brokers reap idle connections all day
+            {"enable.metrics.push", "false"},
+        }));
 
-    // librdkafka wants a group even for assign; it is never joined. A client that only asks has none:
-    // looking for the group's coordinator makes its first answer take a second, two times in three.
+    // librdkafka wants a group even for assign; it is never joined. A client that only asks has
+    // none: looking for the group's coordinator makes its first answer take a second, two times in
+    // three.
     if (role == Role::consumer) SLUICE_CHECK(set(conf.get(), "group.id", own_name));
 
     for (const auto& [name, value] : settings.properties) {
@@ -124,15 +130,16 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     }
 
     // Whatever the user says.
-    SLUICE_CHECK(set_all(conf.get(), {
-        {"isolation.level", settings.isolation_level},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
-        {"enable.partition.eof", role == Role::consumer ? "true" : "false"},
-        {"allow.auto.create.topics", "false"},
-        {"metadata.max.age.ms", std::to_string(metadata_age_ms_max)},
-    }));
+    SLUICE_CHECK(
+        set_all(conf.get(), {
+                                {"isolation.level", settings.isolation_level},
+                                {"enable.auto.commit", "false"},
+                                {"enable.auto.offset.store", "false"},
+                                {"auto.offset.reset", "error"},
+                                {"enable.partition.eof", role == Role::consumer ? "true" : "false"},
+                                {"allow.auto.create.topics", "false"},
+                                {"metadata.max.age.ms", std::to_string(metadata_age_ms_max)},
+                            }));
     SLUICE_CHECK(limit_to(conf.get(), "fetch.wait.max.ms", fetch_wait_ms_max));
     SLUICE_CHECK(limit_to(conf.get(), "queued.max.messages.kbytes", limits.queued_kbytes));
     SLUICE_CHECK(limit_to(conf.get(), "queued.min.messages", limits.queued_messages));

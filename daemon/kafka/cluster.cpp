@@ -23,7 +23,8 @@ constexpr Milliseconds describe_pause{60'000};
 
 using GroupRequest = std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
                                      Deleter<rd_kafka_ListConsumerGroupOffsets_destroy>>;
-using CString = std::unique_ptr<char, decltype([](char* text) { rd_kafka_mem_free(nullptr, text); })>;
+using CString =
+    std::unique_ptr<char, decltype([](char* text) { rd_kafka_mem_free(nullptr, text); })>;
 
 class Deadline {
  public:
@@ -48,11 +49,16 @@ struct Complaint {
 /// 0 = says nothing.
 int how_telling(rd_kafka_resp_err_t code) {
     switch (code) {
-        case RD_KAFKA_RESP_ERR__AUTHENTICATION: return 4;
-        case RD_KAFKA_RESP_ERR__SSL: return 3;
-        case RD_KAFKA_RESP_ERR__RESOLVE: return 2;
-        case RD_KAFKA_RESP_ERR__TRANSPORT: return 1;
-        default: return 0;
+        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+            return 4;
+        case RD_KAFKA_RESP_ERR__SSL:
+            return 3;
+        case RD_KAFKA_RESP_ERR__RESOLVE:
+            return 2;
+        case RD_KAFKA_RESP_ERR__TRANSPORT:
+            return 1;
+        default:
+            return 0;
     }
 }
 
@@ -116,7 +122,8 @@ class KafkaCluster final : public Cluster {
     Result<std::optional<Topics>> describe(const std::set<std::string>& names,
                                            const Deadline& deadline);
     Topics without_ids(Topics all, const std::set<std::string>& names);
-    Result<OffsetAnswers> ask(std::string_view context, PartitionList list, const Deadline& deadline);
+    Result<OffsetAnswers> ask(std::string_view context, PartitionList list,
+                              const Deadline& deadline);
     Result<OffsetAnswers> without_leaders(std::string_view context,
                                           const rd_kafka_topic_partition_list_t& list,
                                           const Deadline& deadline);
@@ -151,7 +158,8 @@ Result<std::optional<Topics>> KafkaCluster::describe(const std::set<std::string>
     if (names.empty()) return std::optional(Topics{});
     if (system_clock().steady() < describe_after_) return std::optional<Topics>{};
     // At most half of what is left, so that metadata can still answer.
-    const auto timeout = std::max(std::min(describe_timeout_max, deadline.left() / 2), Milliseconds{1});
+    const auto timeout =
+        std::max(std::min(describe_timeout_max, deadline.left() / 2), Milliseconds{1});
     auto answer = describe_topics(client_.get(), names, timeout);
     if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         describes_topics_ = true;
@@ -214,7 +222,8 @@ Result<std::vector<Cluster::Partition>> KafkaCluster::partitions(const Subscript
     } else {
         std::set<std::string> names;
         if (assign != nullptr) {
-            for (const auto& [name, ids] : assign->partitions) names.insert(name);
+            for (const auto& [name, ids] : assign->partitions)
+                names.insert(name);
         } else {
             const auto& wanted = std::get<SubscribeTopics>(subscription).names;
             names.insert(wanted.begin(), wanted.end());
@@ -244,8 +253,8 @@ Result<OffsetAnswers> KafkaCluster::ask(std::string_view context, PartitionList 
                                         const Deadline& deadline) {
     if (list->cnt == 0) return OffsetAnswers{};  // which librdkafka takes for an error
     auto answer = list_offsets(client_.get(), *list, isolation_, deadline.left());
-    const bool leader_moved = std::any_of(
-        answer.partitions.begin(), answer.partitions.end(), [](const auto& entry) {
+    const bool leader_moved =
+        std::any_of(answer.partitions.begin(), answer.partitions.end(), [](const auto& entry) {
             return entry.second.error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
         });
     // librdkafka has dropped the leaders it knew; the next question looks for them first.
@@ -257,7 +266,8 @@ Result<OffsetAnswers> KafkaCluster::ask(std::string_view context, PartitionList 
             return failed(to_string(partition) + ": " + std::string(context), entry.error);
         }
     }
-    std::erase_if(answer.partitions, [](const auto& entry) { return is_missing(entry.second.error); });
+    std::erase_if(answer.partitions,
+                  [](const auto& entry) { return is_missing(entry.second.error); });
     answered();
     return std::move(answer.partitions);
 }
@@ -268,10 +278,12 @@ Result<OffsetAnswers> KafkaCluster::without_leaders(std::string_view context,
                                                     const rd_kafka_topic_partition_list_t& list,
                                                     const Deadline& deadline) {
     std::set<std::string> names;
-    for (const auto& element : elements(list)) names.insert(element.topic);
+    for (const auto& element : elements(list))
+        names.insert(element.topic);
     SLUICE_TRY(const Topics topics, find_named(names, deadline));
     const bool some_exist = std::any_of(
-        elements(list).begin(), elements(list).end(), [&](const rd_kafka_topic_partition_t& element) {
+        elements(list).begin(), elements(list).end(),
+        [&](const rd_kafka_topic_partition_t& element) {
             const auto topic = topics.find(element.topic);
             return topic != topics.end() &&
                    (topic->second.partitions.empty() ||  // it can't be described just now
@@ -286,13 +298,13 @@ Result<std::vector<plan::PartitionFacts>> KafkaCluster::offsets(
     std::span<const Partition> partitions, Milliseconds timeout) {
     const Deadline deadline(timeout);
     const auto name = [](const Partition& p) -> const TopicPartition& { return p.topic_partition; };
-    // Earliest first: both only grow, so the pair is never inverted by records that arrive meanwhile.
+    // Earliest first: both only grow, so the pair is never inverted by records that arrive
+    // meanwhile.
     SLUICE_TRY(const auto earliest,
                ask("asking for the earliest offset",
-                            list_of(partitions, name, RD_KAFKA_OFFSET_BEGINNING), deadline));
-    SLUICE_TRY(const auto latest,
-               ask("asking for the latest offset",
-                            list_of(partitions, name, RD_KAFKA_OFFSET_END), deadline));
+                   list_of(partitions, name, RD_KAFKA_OFFSET_BEGINNING), deadline));
+    SLUICE_TRY(const auto latest, ask("asking for the latest offset",
+                                      list_of(partitions, name, RD_KAFKA_OFFSET_END), deadline));
     std::vector<plan::PartitionFacts> facts;
     facts.reserve(partitions.size());
     for (const Partition& partition : partitions) {
@@ -307,15 +319,15 @@ Result<std::vector<plan::PartitionFacts>> KafkaCluster::offsets(
                              ": the topic changed between the two questions",
                          true};
         }
-        facts.push_back({.topic_partition = partition.topic_partition,
-                         .earliest = low->second.offset,
-                         .latest = end->second.offset,
-                         .topic_id = partition.topic_id,
-                         .leader_epoch = std::max(partition.leader_epoch, end->second.leader_epoch)});
+        facts.push_back(
+            {.topic_partition = partition.topic_partition,
+             .earliest = low->second.offset,
+             .latest = end->second.offset,
+             .topic_id = partition.topic_id,
+             .leader_epoch = std::max(partition.leader_epoch, end->second.leader_epoch)});
     }
-    std::sort(facts.begin(), facts.end(), [](const auto& a, const auto& b) {
-        return a.topic_partition < b.topic_partition;
-    });
+    std::sort(facts.begin(), facts.end(),
+              [](const auto& a, const auto& b) { return a.topic_partition < b.topic_partition; });
     return facts;
 }
 
@@ -328,7 +340,7 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::offs
     const auto name = [](const TopicPartition& p) -> const TopicPartition& { return p; };
     SLUICE_TRY(const auto answers,
                ask("asking for the offset at " + to_iso8601(time),
-                            list_of(partitions, name, to_epoch_ms(time)), Deadline(timeout)));
+                   list_of(partitions, name, to_epoch_ms(time)), Deadline(timeout)));
     std::map<TopicPartition, std::optional<std::int64_t>> offsets;
     for (const auto& [partition, answer] : answers) {
         // -1 without an error: no record is that young.
@@ -356,7 +368,8 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
     // A transaction that is about to commit offsets of this group is waited for.
     if (const ErrorHandle error{
             rd_kafka_AdminOptions_set_require_stable_offsets(options.get(), 1)}) {
-        return to_error(context, rd_kafka_error_code(error.get()), rd_kafka_error_string(error.get()));
+        return to_error(context, rd_kafka_error_code(error.get()),
+                        rd_kafka_error_string(error.get()));
     }
     const auto name = [](const TopicPartition& p) -> const TopicPartition& { return p; };
     const PartitionList list = list_of(partitions, name, RD_KAFKA_OFFSET_INVALID);

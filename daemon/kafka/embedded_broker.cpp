@@ -9,7 +9,8 @@
 namespace sluice::kafka {
 namespace {
 
-using MockCluster = std::unique_ptr<rd_kafka_mock_cluster_t, Deleter<rd_kafka_mock_cluster_destroy>>;
+using MockCluster =
+    std::unique_ptr<rd_kafka_mock_cluster_t, Deleter<rd_kafka_mock_cluster_destroy>>;
 
 class MockBroker final : public EmbeddedBroker {
  public:
@@ -23,7 +24,8 @@ class MockBroker final : public EmbeddedBroker {
     Result<void> create_topic(const std::string& topic, int partitions) override {
         const std::string context = "creating topic " + topic + " in the embedded broker";
         if (partitions < 1) {
-            return Error{ErrorCode::invalid_argument, context + ": a topic has at least 1 partition"};
+            return Error{ErrorCode::invalid_argument,
+                         context + ": a topic has at least 1 partition"};
         }
         const auto code =
             rd_kafka_mock_topic_create(cluster_.get(), topic.c_str(), partitions, brokers_);
@@ -46,7 +48,8 @@ Result<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::start(int brokers) {
     if (brokers < 1 || brokers > 16) {
         return Error{ErrorCode::invalid_argument, "an embedded cluster has 1 to 16 brokers"};
     }
-    SLUICE_TRY(Conf conf, make_conf({.properties = {}, .pipeline = "embedded-broker"}, Role::lookup));
+    SLUICE_TRY(Conf conf,
+               make_conf({.properties = {}, .pipeline = "embedded-broker"}, Role::lookup));
     SLUICE_TRY(Client client, make_client(std::move(conf)));
     MockCluster cluster{rd_kafka_mock_cluster_new(client.get(), brokers)};
     if (!cluster) {

@@ -97,7 +97,8 @@ constexpr Rule rules[] = {
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::failed, give_up, topic_acl},
     {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
      "give this client's principal the ACL READ (which includes DESCRIBE) on the consumer group "
-     "(kafka-acls.sh --add --allow-principal User:NAME --operation Read --group GROUP); sluice's own "
+     "(kafka-acls.sh --add --allow-principal User:NAME --operation Read --group GROUP); sluice's "
+     "own "
      "group is kafka.group.id, sluice-PIPELINE by default"},
     {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
      "give this client's principal the ACL DESCRIBE on the cluster (kafka-acls.sh --add "

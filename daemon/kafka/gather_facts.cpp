@@ -6,11 +6,11 @@
 namespace sluice::kafka {
 namespace {
 
-/// Would `position` be data loss if `fact` were true? Brokers that have just become leaders, or have
-/// just started, answer with old ends and old metadata for a moment (KAFKA-7703).
+/// Would `position` be data loss if `fact` were true? Brokers that have just become leaders, or
+/// have just started, answer with old ends and old metadata for a moment (KAFKA-7703).
 bool is_doubtful(const plan::Position& position, const plan::PartitionFacts& fact) {
-    const bool other_topic = !position.topic_id.empty() && !fact.topic_id.empty() &&
-                             position.topic_id != fact.topic_id;
+    const bool other_topic =
+        !position.topic_id.empty() && !fact.topic_id.empty() && position.topic_id != fact.topic_id;
     return !other_topic && fact.latest < position.offset;
 }
 

@@ -9,10 +9,11 @@ OffsetsAnswer list_offsets(rd_kafka_t* client, const rd_kafka_topic_partition_li
     const int timeout_ms = static_cast<int>(timeout.count());
     const AdminOptions options{rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS)};
     std::array<char, 256> text{};
-    const auto set = rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text.data(),
-                                                               text.size());
+    const auto set = rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms,
+                                                               text.data(), text.size());
     if (set != RD_KAFKA_RESP_ERR_NO_ERROR) return {set, {}};
-    if (const ErrorHandle error{rd_kafka_AdminOptions_set_isolation_level(options.get(), isolation)}) {
+    if (const ErrorHandle error{
+            rd_kafka_AdminOptions_set_isolation_level(options.get(), isolation)}) {
         return {rd_kafka_error_code(error.get()), {}};
     }
 

@@ -26,9 +26,9 @@ struct OffsetsAnswer {
 /// One request to each leader. The offset of each element of `list` (not empty) says what is asked
 /// for: a time in ms, or -1 latest, -2 earliest; all for `isolation`.
 ///
-/// Not by rd_kafka_offsets_for_times: there the error of one partition is the answer for all, so that
-/// one that was deleted could not be told from all of them being gone; and a leader that has moved is
-/// asked again and again while librdkafka's cache still has it.
+/// Not by rd_kafka_offsets_for_times: there the error of one partition is the answer for all, so
+/// that one that was deleted could not be told from all of them being gone; and a leader that has
+/// moved is asked again and again while librdkafka's cache still has it.
 OffsetsAnswer list_offsets(rd_kafka_t* client, const rd_kafka_topic_partition_list_t& list,
                            rd_kafka_IsolationLevel_t isolation, Milliseconds timeout);
 

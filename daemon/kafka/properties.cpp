@@ -42,7 +42,8 @@ constexpr Refusal refusals[] = {
     {"group.instance.id", "sluice assigns partitions itself and joins no group"},
     {"allow.auto.create.topics", "reading must not create a topic that was deleted"},
     {"metadata.max.age.ms",
-     "librdkafka would crash where a topic is deleted and created again; see daemon/kafka/README.md"},
+     "librdkafka would crash where a topic is deleted and created again; see "
+     "daemon/kafka/README.md"},
     {"topic.blacklist", "it would hide topics from the planner; narrow subscribePattern instead"},
     {"plugin.library.paths", "it loads code into the daemon"},
     {"interceptors", "it loads code into the daemon"},
@@ -72,7 +73,8 @@ constexpr Refusal java_only[] = {
     {"security.providers", "Java classes"},
     {"sasl.client.callback.handler.class", "a Java class"},
     {"sasl.login.callback.handler.class", "a Java class; see sasl.oauthbearer.method"},
-    {"sasl.jaas.config", "it configures Java; set sasl.mechanisms, sasl.username and sasl.password"},
+    {"sasl.jaas.config",
+     "it configures Java; set sasl.mechanisms, sasl.username and sasl.password"},
     {"ssl.truststore.location", "it names a Java key store; set ssl.ca.location to a PEM file"},
     {"ssl.truststore.password", "it opens a Java key store; set ssl.ca.location to a PEM file"},
     {"ssl.truststore.type", "it describes a Java key store; set ssl.ca.location to a PEM file"},
@@ -93,7 +95,8 @@ struct Known {
     bool producer_only = false;
 };
 
-/// Every property that librdkafka documents, from the table that it prints of itself: name | C/P | …
+/// Every property that librdkafka documents, from the table that it prints of itself: name | C/P |
+/// …
 std::vector<Known> ask_librdkafka() {
     char* text = nullptr;
     std::size_t size = 0;
@@ -135,8 +138,8 @@ const std::vector<Known>& known_properties() {
 }
 
 const Refusal* find(std::span<const Refusal> table, std::string_view name) {
-    const auto found = std::find_if(table.begin(), table.end(),
-                                    [&](const Refusal& r) { return r.name == name; });
+    const auto found =
+        std::find_if(table.begin(), table.end(), [&](const Refusal& r) { return r.name == name; });
     return found == table.end() ? nullptr : &*found;
 }
 

@@ -16,7 +16,8 @@ std::string id_of(const rd_kafka_TopicDescription_t* topic) {
     const rd_kafka_Uuid_t* const id = rd_kafka_TopicDescription_topic_id(topic);
     if (id == nullptr) return {};
     // Brokers older than 2.8 have no ids and answer zero.
-    if (rd_kafka_Uuid_most_significant_bits(id) == 0 && rd_kafka_Uuid_least_significant_bits(id) == 0) {
+    if (rd_kafka_Uuid_most_significant_bits(id) == 0 &&
+        rd_kafka_Uuid_least_significant_bits(id) == 0) {
         return {};
     }
     return rd_kafka_Uuid_base64str(id);
@@ -40,13 +41,14 @@ TopicInfo info_of(const rd_kafka_TopicDescription_t* topic) {
 TopicInfo info_of(const rd_kafka_metadata_topic_t& topic) {
     TopicInfo info;
     info.error = topic.err;
-    for (int i = 0; i < topic.partition_cnt; ++i) info.partitions.push_back(topic.partitions[i].id);
+    for (int i = 0; i < topic.partition_cnt; ++i)
+        info.partitions.push_back(topic.partitions[i].id);
     std::sort(info.partitions.begin(), info.partitions.end());
     return info;
 }
 
-/// A topic with partitions exists, whatever else the broker says of it: one of them without a leader
-/// is found out when its offsets are asked for.
+/// A topic with partitions exists, whatever else the broker says of it: one of them without a
+/// leader is found out when its offsets are asked for.
 void add(Topics& topics, std::string name, TopicInfo info) {
     if (!info.partitions.empty()) info.error = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (is_missing(info.error)) return;
@@ -59,15 +61,16 @@ TopicsAnswer describe_topics(rd_kafka_t* client, const std::set<std::string>& na
                              Milliseconds timeout) {
     std::vector<const char*> pointers;
     pointers.reserve(names.size());
-    for (const std::string& name : names) pointers.push_back(name.c_str());
+    for (const std::string& name : names)
+        pointers.push_back(name.c_str());
     const Collection collection{
         rd_kafka_TopicCollection_of_topic_names(pointers.data(), pointers.size())};
 
     const int timeout_ms = static_cast<int>(timeout.count());
     const AdminOptions options{rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS)};
     std::array<char, 256> text{};
-    const auto set = rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text.data(),
-                                                               text.size());
+    const auto set = rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms,
+                                                               text.data(), text.size());
     if (set != RD_KAFKA_RESP_ERR_NO_ERROR) return {set, {}};
 
     const Queue queue{rd_kafka_queue_new(client)};

@@ -1,6 +1,6 @@
 #pragma once
-// Which topics and partitions there are: librdkafka's two ways of asking, and when which one answers.
-// Included by daemon/kafka/*.cpp only.
+// Which topics and partitions there are: librdkafka's two ways of asking, and when which one
+// answers. Included by daemon/kafka/*.cpp only.
 
 #include <map>
 #include <optional>
@@ -24,7 +24,8 @@ using Topics = std::map<std::string, TopicInfo>;
 /// An answer, or the code why there is none.
 struct TopicsAnswer {
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    Topics topics;  ///< those that exist; Kafka's own (__consumer_offsets, …) only when asked by name
+    Topics
+        topics;  ///< those that exist; Kafka's own (__consumer_offsets, …) only when asked by name
 };
 
 /// DescribeTopics of exactly these names (not empty): the only request that tells topic ids. Never

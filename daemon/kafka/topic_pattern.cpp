@@ -8,13 +8,15 @@ namespace sluice::kafka {
 namespace {
 
 constexpr std::size_t pattern_length_max = 1024;
-/// Of all counts in braces multiplied: a{10} b{20} is 200. The matcher walks its automaton recursively.
+/// Of all counts in braces multiplied: a{10} b{20} is 200. The matcher walks its automaton
+/// recursively.
 constexpr std::uint64_t repetitions_max = 1000;
 
-// libstdc++'s default matcher backtracks, for years on (a+)+$ and a long name. Its other one does not.
+// libstdc++'s default matcher backtracks, for years on (a+)+$ and a long name. Its other one does
+// not.
 #ifdef __GLIBCXX__
-constexpr auto syntax = std::regex::ECMAScript | std::regex::optimize |
-                        std::regex_constants::__polynomial;
+constexpr auto syntax =
+    std::regex::ECMAScript | std::regex::optimize | std::regex_constants::__polynomial;
 #else
 constexpr auto syntax = std::regex::ECMAScript | std::regex::optimize;
 #endif
@@ -43,9 +45,9 @@ std::uint64_t repetitions(std::string_view regex) {
 }
 
 Error bad_pattern(std::string_view regex, std::string_view why) {
-    return {ErrorCode::configuration,
-            "subscribePattern '" + std::string(regex.substr(0, 80)) +
-                (regex.size() > 80 ? "…" : "") + "': " + std::string(why)};
+    return {ErrorCode::configuration, "subscribePattern '" + std::string(regex.substr(0, 80)) +
+                                          (regex.size() > 80 ? "…" : "") +
+                                          "': " + std::string(why)};
 }
 
 std::string_view describe(std::regex_constants::error_type code) {
@@ -84,8 +86,8 @@ bool TopicPattern::matches(const std::string& name) const {
 }
 
 bool is_internal_topic(std::string_view name) noexcept {
-    static constexpr std::string_view internal[] = {
-        "__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"};
+    static constexpr std::string_view internal[] = {"__consumer_offsets", "__transaction_state",
+                                                    "__share_group_state", "__cluster_metadata"};
     return std::find(std::begin(internal), std::end(internal), name) != std::end(internal);
 }
 

@@ -12,14 +12,14 @@ namespace sluice::kafka {
 /// Immutable; safe for concurrent calls.
 class TopicPattern {
  public:
-    /// ECMAScript, without back-references. The matcher is bounded: time is polynomial in the length
-    /// of a name whatever the pattern, and pattern and repetition counts are limited, because the
-    /// matcher's stack grows with them.
-    /// Errors: `configuration`, saying what is wrong with the expression.
+    /// ECMAScript, without back-references. The matcher is bounded: time is polynomial in the
+    /// length of a name whatever the pattern, and pattern and repetition counts are limited,
+    /// because the matcher's stack grows with them. Errors: `configuration`, saying what is wrong
+    /// with the expression.
     static Result<TopicPattern> compile(const std::string& regex);
 
-    /// Found anywhere in `name`, as Spark does; anchor with ^ and $ to match the whole of it. Topics
-    /// of Kafka itself (__consumer_offsets, …) never match.
+    /// Found anywhere in `name`, as Spark does; anchor with ^ and $ to match the whole of it.
+    /// Topics of Kafka itself (__consumer_offsets, …) never match.
     [[nodiscard]] bool matches(const std::string& name) const;
 
  private:

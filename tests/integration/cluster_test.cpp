@@ -29,7 +29,8 @@ std::unique_ptr<Cluster> open(const std::string& isolation_level = "read_committ
     return std::move(*cluster);
 }
 
-std::string new_topic(const std::string& name, int partitions, const test::Properties& configs = {}) {
+std::string new_topic(const std::string& name, int partitions,
+                      const test::Properties& configs = {}) {
     const std::string topic = Kafka::unique(name);
     Kafka::real().create_topic(topic, partitions, configs);
     return topic;

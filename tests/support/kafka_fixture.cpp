@@ -42,11 +42,14 @@ void check(const std::string& what, rd_kafka_error_t* raw) {
 Client connect(rd_kafka_type_t type, const std::string& bootstrap, const Properties& properties) {
     Conf conf{rd_kafka_conf_new()};
     std::array<char, 512> text{};
-    Properties all{{"bootstrap.servers", bootstrap}, {"log_level", "2"},
-                   {"enable.metrics.push", "false"}, {"reconnect.backoff.max.ms", "500"},
+    Properties all{{"bootstrap.servers", bootstrap},
+                   {"log_level", "2"},
+                   {"enable.metrics.push", "false"},
+                   {"reconnect.backoff.max.ms", "500"},
                    // Tests delete topics and create them again; see client_conf.cpp.
                    {"metadata.max.age.ms", "20"}};
-    for (const auto& [name, value] : properties) all[name] = value;
+    for (const auto& [name, value] : properties)
+        all[name] = value;
     for (const auto& [name, value] : all) {
         if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), text.data(), text.size()) !=
             RD_KAFKA_CONF_OK) {
@@ -55,12 +58,12 @@ Client connect(rd_kafka_type_t type, const std::string& bootstrap, const Propert
     }
     if (type == RD_KAFKA_PRODUCER) {
         // The opaque of each message counts its failure.
-        rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message,
-                                                   void*) {
-            if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                ++*static_cast<std::atomic<std::int64_t>*>(message->_private);
-            }
-        });
+        rd_kafka_conf_set_dr_msg_cb(
+            conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+                if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                    ++*static_cast<std::atomic<std::int64_t>*>(message->_private);
+                }
+            });
     }
     Client client{rd_kafka_new(type, conf.get(), text.data(), text.size())};
     if (!client) fail("connecting to " + bootstrap, text.data());
@@ -73,14 +76,15 @@ void send(rd_kafka_t* producer, const std::string& topic, const Record& record,
     using Headers = std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>>;
     Headers headers{rd_kafka_headers_new(record.headers.size())};
     for (const auto& [name, value] : record.headers) {
-        check("header", rd_kafka_header_add(headers.get(), name.data(),
-                                            static_cast<ssize_t>(name.size()),
-                                            value ? value->data() : nullptr,
-                                            value ? static_cast<ssize_t>(value->size()) : 0));
+        check("header",
+              rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()),
+                                  value ? value->data() : nullptr,
+                                  value ? static_cast<ssize_t>(value->size()) : 0));
     }
     const auto bytes = [](const std::optional<std::string>& text) {
         // Never NULL for a text that is there: an empty value is no tombstone.
-        return std::pair(text ? const_cast<char*>(text->c_str()) : nullptr, text ? text->size() : 0);
+        return std::pair(text ? const_cast<char*>(text->c_str()) : nullptr,
+                         text ? text->size() : 0);
     };
     const auto [key, key_size] = bytes(record.key);
     const auto [value, value_size] = bytes(record.value);
@@ -104,7 +108,8 @@ void send_all(rd_kafka_t* producer, const std::string& topic, std::int64_t count
               const MakeRecord& make) {
     std::atomic<std::int64_t> failed{0};
     try {
-        for (std::int64_t i = 0; i < count; ++i) send(producer, topic, make(i), failed);
+        for (std::int64_t i = 0; i < count; ++i)
+            send(producer, topic, make(i), failed);
     } catch (...) {
         // The callbacks point at `failed`.
         rd_kafka_purge(producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -112,7 +117,8 @@ void send_all(rd_kafka_t* producer, const std::string& topic, std::int64_t count
         throw;
     }
     check("producing to " + topic, rd_kafka_flush(producer, 2 * timeout_ms));
-    if (failed > 0) fail("producing to " + topic, std::to_string(failed) + " records not delivered");
+    if (failed > 0)
+        fail("producing to " + topic, std::to_string(failed) + " records not delivered");
 }
 
 /// Runs one admin request and checks its topic results, where it has such.
@@ -122,7 +128,8 @@ void administer(rd_kafka_t* client, const std::string& what, rd_kafka_admin_op_t
     const AdminOptions options{rd_kafka_AdminOptions_new(client, operation)};
     std::array<char, 256> text{};
     // The answer means that it is done on the controller, not only begun.
-    rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms, text.data(), text.size());
+    rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms, text.data(),
+                                                text.size());
     const Queue queue{rd_kafka_queue_new(client)};
     submit(options.get(), queue.get());
     const Event event{rd_kafka_queue_poll(queue.get(), 2 * timeout_ms)};
@@ -138,9 +145,11 @@ void administer(rd_kafka_t* client, const std::string& what, rd_kafka_admin_op_t
         topics = rd_kafka_CreatePartitions_result_topics(grown, &count);
     } else if (const auto* cut = rd_kafka_event_DeleteRecords_result(event.get())) {
         const auto* list = rd_kafka_DeleteRecords_result_offsets(cut);
-        for (int i = 0; i < list->cnt; ++i) check(what, list->elems[i].err);
+        for (int i = 0; i < list->cnt; ++i)
+            check(what, list->elems[i].err);
     }
-    for (std::size_t i = 0; i < count; ++i) check(what, rd_kafka_topic_result_error(topics[i]));
+    for (std::size_t i = 0; i < count; ++i)
+        check(what, rd_kafka_topic_result_error(topics[i]));
 }
 
 std::string bootstrap_of_real() {
@@ -150,8 +159,9 @@ std::string bootstrap_of_real() {
     std::string line;
     std::ifstream file(SLUICE_TEST_BINARY_DIR "/kafka/bootstrap");
     if (!std::getline(file, line) || line.empty()) {
-        fail("no Kafka", "run ./run test, or tests/support/kafka.sh start build/deps/kafka "
-                         SLUICE_TEST_BINARY_DIR "/kafka, or set SLUICE_TEST_KAFKA");
+        fail("no Kafka",
+             "run ./run test, or tests/support/kafka.sh start "
+             "build/deps/kafka " SLUICE_TEST_BINARY_DIR "/kafka, or set SLUICE_TEST_KAFKA");
     }
     return line;
 }
@@ -182,7 +192,8 @@ struct Kafka::Impl {
             if (found.topic != topic) continue;
             if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return -1;
             int led = 0;
-            for (int p = 0; p < found.partition_cnt; ++p) led += found.partitions[p].leader >= 0;
+            for (int p = 0; p < found.partition_cnt; ++p)
+                led += found.partitions[p].leader >= 0;
             return led;
         }
         return -1;
@@ -211,8 +222,8 @@ struct Kafka::Impl {
 
     void wait_for_partitions(const std::string& topic, int count) const {
         if (!wait_until([&] { return partitions(topic) == count; }, 30s)) {
-            fail("topic " + topic, "has " + std::to_string(partitions(topic)) + " partitions, not " +
-                                       std::to_string(count));
+            fail("topic " + topic, "has " + std::to_string(partitions(topic)) +
+                                       " partitions, not " + std::to_string(count));
         }
         if (count > 0 && !wait_until([&] { return leaders_answer(topic, count); }, 30s)) {
             fail("topic " + topic, "its leaders do not answer");
@@ -222,9 +233,9 @@ struct Kafka::Impl {
 
 Kafka::Kafka(std::string bootstrap) : impl_(std::make_unique<Impl>()) {
     impl_->bootstrap = std::move(bootstrap);
-    impl_->producer = connect(RD_KAFKA_PRODUCER, impl_->bootstrap,
-                              {{"linger.ms", "2"}, {"compression.type", "lz4"},
-                               {"enable.idempotence", "true"}});
+    impl_->producer =
+        connect(RD_KAFKA_PRODUCER, impl_->bootstrap,
+                {{"linger.ms", "2"}, {"compression.type", "lz4"}, {"enable.idempotence", "true"}});
     const auto answers = [&] {
         const rd_kafka_metadata_t* raw = nullptr;
         const auto code = rd_kafka_metadata(impl_->producer.get(), 1, nullptr, &raw, 1000);
@@ -241,7 +252,9 @@ Kafka& Kafka::real() {
     return kafka;
 }
 
-const std::string& Kafka::bootstrap() const { return impl_->bootstrap; }
+const std::string& Kafka::bootstrap() const {
+    return impl_->bootstrap;
+}
 
 std::string Kafka::unique(const std::string& name) {
     static std::atomic<int> count{0};
@@ -355,9 +368,9 @@ struct Transaction::Impl {
 };
 
 Transaction::Transaction(Kafka& kafka) : impl_(std::make_unique<Impl>()) {
-    impl_->producer = connect(RD_KAFKA_PRODUCER, kafka.bootstrap(),
-                              {{"transactional.id", Kafka::unique("transaction")},
-                               {"linger.ms", "2"}});
+    impl_->producer =
+        connect(RD_KAFKA_PRODUCER, kafka.bootstrap(),
+                {{"transactional.id", Kafka::unique("transaction")}, {"linger.ms", "2"}});
     check("starting transactions", rd_kafka_init_transactions(impl_->producer.get(), timeout_ms));
     check("beginning a transaction", rd_kafka_begin_transaction(impl_->producer.get()));
     impl_->open = true;
@@ -366,7 +379,8 @@ Transaction::Transaction(Kafka& kafka) : impl_(std::make_unique<Impl>()) {
 Transaction::~Transaction() {
     if (impl_->open) {
         // A destructor that throws would hide why the test failed.
-        rd_kafka_error_t* const error = rd_kafka_abort_transaction(impl_->producer.get(), timeout_ms);
+        rd_kafka_error_t* const error =
+            rd_kafka_abort_transaction(impl_->producer.get(), timeout_ms);
         if (error != nullptr) rd_kafka_error_destroy(error);
     }
 }

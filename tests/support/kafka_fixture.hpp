@@ -41,8 +41,8 @@ class Kafka {
     explicit Kafka(std::string bootstrap);
     ~Kafka();
 
-    /// The real broker that ctest started ($SLUICE_TEST_KAFKA, else <build>/kafka/bootstrap). Throws,
-    /// saying how to get one, when there is none: such a test fails, it is never skipped.
+    /// The real broker that ctest started ($SLUICE_TEST_KAFKA, else <build>/kafka/bootstrap).
+    /// Throws, saying how to get one, when there is none: such a test fails, it is never skipped.
     static Kafka& real();
 
     [[nodiscard]] const std::string& bootstrap() const;
@@ -75,8 +75,8 @@ class Kafka {
     std::unique_ptr<Impl> impl_;
 };
 
-/// An open transaction; aborted when it was neither committed nor aborted before it goes. Several may
-/// be open at once.
+/// An open transaction; aborted when it was neither committed nor aborted before it goes. Several
+/// may be open at once.
 class Transaction {
  public:
     explicit Transaction(Kafka& kafka);

@@ -29,8 +29,7 @@ TEST_CASE("a client is named after its pipeline unless the user names it") {
     const auto conf = make_conf(settings(), Role::consumer);
     CHECK(get(conf, "client.id") == "sluice-orders");
     CHECK(get(conf, "group.id") == "sluice-orders");
-    const auto named =
-        make_conf(settings({{"client.id", "a"}, {"group.id", "b"}}), Role::consumer);
+    const auto named = make_conf(settings({{"client.id", "a"}, {"group.id", "b"}}), Role::consumer);
     CHECK(get(named, "client.id") == "a");
     CHECK(get(named, "group.id") == "b");
 }
@@ -70,7 +69,8 @@ TEST_CASE("the isolation level is the pipeline's") {
 }
 
 TEST_CASE("a user may lower the limits of a consumer and not raise them") {
-    const ConsumerLimits limits{.queued_kbytes = 4096, .queued_messages = 5000, .fetch_bytes = 100'000};
+    const ConsumerLimits limits{
+        .queued_kbytes = 4096, .queued_messages = 5000, .fetch_bytes = 100'000};
     const auto plain = make_conf(settings(), Role::consumer, limits);
     CHECK(get(plain, "queued.max.messages.kbytes") == "4096");
     CHECK(get(plain, "queued.min.messages") == "5000");

@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+#include "daemon/base/log.hpp"
 #include "daemon/kafka/embedded_broker.hpp"
 #include "tests/support/kafka_fixture.hpp"
 
@@ -26,8 +27,17 @@ std::unique_ptr<EmbeddedBroker> start_broker() {
     return std::move(*broker);
 }
 
+/// One for all tests, because its end takes a second. Topics have a name per test.
+EmbeddedBroker& shared_broker() {
+    // The logger must outlive what logs at its end.
+    log::configure(log::Format::text, log::Level::warning);
+    static const std::unique_ptr<EmbeddedBroker> broker = start_broker();
+    return *broker;
+}
+
 std::unique_ptr<Cluster> open(const std::string& bootstrap) {
-    auto cluster = open_cluster({.properties = {{"bootstrap.servers", bootstrap}}, .pipeline = "test"});
+    auto cluster =
+        open_cluster({.properties = {{"bootstrap.servers", bootstrap}}, .pipeline = "test"});
     REQUIRE(cluster);
     return std::move(*cluster);
 }
@@ -35,7 +45,8 @@ std::unique_ptr<Cluster> open(const std::string& bootstrap) {
 std::vector<TopicPartition> names(const Result<std::vector<Cluster::Partition>>& partitions) {
     REQUIRE(partitions);
     std::vector<TopicPartition> result;
-    for (const auto& partition : *partitions) result.push_back(partition.topic_partition);
+    for (const auto& partition : *partitions)
+        result.push_back(partition.topic_partition);
     return result;
 }
 
@@ -46,19 +57,19 @@ Milliseconds since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 TEST_CASE("partitions are those of the topics that exist, sorted") {
-    const auto broker = start_broker();
+    auto& broker = shared_broker();
     for (const auto& [topic, count] : {std::pair{"orders", 3}, {"payments", 1}, {"other", 1}}) {
-        REQUIRE(broker->create_topic(topic, count));
+        REQUIRE(broker.create_topic(topic, count));
     }
-    const auto cluster = open(broker->bootstrap_servers());
+    const auto cluster = open(broker.bootstrap_servers());
 
     const std::vector<TopicPartition> both{
         {"orders", 0}, {"orders", 1}, {"orders", 2}, {"payments", 0}};
     CHECK(names(cluster->partitions(SubscribeTopics{{"payments", "gone", "orders", "orders"}},
                                     patience)) == both);
     CHECK(names(cluster->partitions(SubscribePattern{"^(orders|pay)"}, patience)) == both);
-    CHECK(names(cluster->partitions(
-              AssignPartitions{{{"orders", {2, 0, 9}}, {"gone", {0}}}}, patience)) ==
+    CHECK(names(cluster->partitions(AssignPartitions{{{"orders", {2, 0, 9}}, {"gone", {0}}}},
+                                    patience)) ==
           std::vector<TopicPartition>{{"orders", 0}, {"orders", 2}});
     CHECK(names(cluster->partitions(SubscribePattern{"nothing"}, patience)).empty());
     // Asking for it did not create it.
@@ -66,40 +77,40 @@ TEST_CASE("partitions are those of the topics that exist, sorted") {
 }
 
 TEST_CASE("a cluster without topic ids costs its time-out once") {
-    const auto broker = start_broker();
-    REQUIRE(broker->create_topic("orders", 1));
-    const auto cluster = open(broker->bootstrap_servers());
-    const auto first = cluster->partitions(SubscribeTopics{{"orders"}}, patience);
+    auto& broker = shared_broker();
+    REQUIRE(broker.create_topic("ids", 1));
+    const auto cluster = open(broker.bootstrap_servers());
+    const auto first = cluster->partitions(SubscribeTopics{{"ids"}}, patience);
     REQUIRE(first);
     CHECK(first->at(0).topic_id == "");
     const auto start = std::chrono::steady_clock::now();
-    REQUIRE(cluster->partitions(SubscribeTopics{{"orders"}}, patience));
+    REQUIRE(cluster->partitions(SubscribeTopics{{"ids"}}, patience));
     CHECK(since(start) < patience / 2);
 }
 
 TEST_CASE("a pattern that is no regular expression is a configuration error") {
-    const auto broker = start_broker();
+    auto& broker = shared_broker();
     const auto partitions =
-        open(broker->bootstrap_servers())->partitions(SubscribePattern{"("}, patience);
+        open(broker.bootstrap_servers())->partitions(SubscribePattern{"("}, patience);
     REQUIRE_FALSE(partitions);
     CHECK(partitions.error().code == ErrorCode::configuration);
 }
 
 TEST_CASE("offsets are answered for all partitions, those that vanished are left out") {
-    const auto broker = start_broker();
-    REQUIRE(broker->create_topic("orders", 2));
-    test::Kafka(broker->bootstrap_servers()).produce_numbers("orders", 1, 30);
-    const auto cluster = open(broker->bootstrap_servers());
+    auto& broker = shared_broker();
+    REQUIRE(broker.create_topic("offsets", 2));
+    test::Kafka(broker.bootstrap_servers()).produce_numbers("offsets", 1, 30);
+    const auto cluster = open(broker.bootstrap_servers());
 
     const std::vector<Cluster::Partition> partitions{
-        {{"orders", 0}, "", -1}, {{"orders", 1}, "", -1}, {{"orders", 7}, "", -1}};
+        {{"offsets", 0}, "", -1}, {{"offsets", 1}, "", -1}, {{"offsets", 7}, "", -1}};
     const auto facts = cluster->offsets(partitions, patience);
     REQUIRE(facts);
     REQUIRE(facts->size() == 2);
-    CHECK(facts->at(0).topic_partition == TopicPartition{"orders", 0});
+    CHECK(facts->at(0).topic_partition == TopicPartition{"offsets", 0});
     CHECK(facts->at(0).earliest == 0);
     CHECK(facts->at(0).latest == 0);
-    CHECK(facts->at(1).topic_partition == TopicPartition{"orders", 1});
+    CHECK(facts->at(1).topic_partition == TopicPartition{"offsets", 1});
     CHECK(facts->at(1).latest == 30);
 
     const auto none = cluster->offsets({}, patience);
@@ -112,18 +123,18 @@ TEST_CASE("offsets are answered for all partitions, those that vanished are left
 }
 
 TEST_CASE("a group that never committed has no offsets") {
-    const auto broker = start_broker();
-    REQUIRE(broker->create_topic("orders", 1));
-    const auto cluster = open(broker->bootstrap_servers());
-    const std::vector<TopicPartition> partitions{{"orders", 0}};
+    auto& broker = shared_broker();
+    REQUIRE(broker.create_topic("grouped", 1));
+    const auto cluster = open(broker.bootstrap_servers());
+    const std::vector<TopicPartition> partitions{{"grouped", 0}};
     const auto offsets = cluster->committed_offsets("nobody", partitions, patience);
     REQUIRE(offsets);
-    CHECK(offsets->at({"orders", 0}) == std::nullopt);
+    CHECK(offsets->at({"grouped", 0}) == std::nullopt);
 }
 
 TEST_CASE("the cluster id is known") {
-    const auto broker = start_broker();
-    const auto id = open(broker->bootstrap_servers())->cluster_id(patience);
+    auto& broker = shared_broker();
+    const auto id = open(broker.bootstrap_servers())->cluster_id(patience);
     REQUIRE(id);
     CHECK_FALSE(id->empty());
 }
@@ -137,7 +148,7 @@ TEST_CASE("without a broker every look-up is unavailable within its time-out and
     const auto cluster = open(bootstrap);
     const std::vector<Cluster::Partition> partitions{{{"orders", 0}, "", -1}};
     const std::vector<TopicPartition> one{{"orders", 0}};
-    constexpr Milliseconds timeout{400};
+    constexpr Milliseconds timeout{250};
     const auto is_unavailable = [&](const auto& call) {
         const auto start = std::chrono::steady_clock::now();
         const auto result = call();
@@ -158,7 +169,7 @@ TEST_CASE("without a broker every look-up is unavailable within its time-out and
 
 TEST_CASE("a host name that does not resolve is named") {
     const auto cluster = open("no-such-host.invalid:9092");
-    const auto id = cluster->cluster_id(Milliseconds{1500});
+    const auto id = cluster->cluster_id(Milliseconds{500});
     REQUIRE_FALSE(id);
     CHECK(id.error().retriable);
     CAPTURE(id.error().message);
@@ -166,11 +177,11 @@ TEST_CASE("a host name that does not resolve is named") {
 }
 
 TEST_CASE("an embedded broker refuses a second topic of the same name") {
-    const auto broker = start_broker();
-    REQUIRE(broker->create_topic("orders", 1));
-    const auto again = broker->create_topic("orders", 1);
+    auto& broker = shared_broker();
+    REQUIRE(broker.create_topic("twice", 1));
+    const auto again = broker.create_topic("twice", 1);
     REQUIRE_FALSE(again);
     CHECK(again.error().code == ErrorCode::exists);
-    CHECK_FALSE(broker->create_topic("empty", 0));
+    CHECK_FALSE(broker.create_topic("empty", 0));
     CHECK_FALSE(EmbeddedBroker::start(0));
 }

@@ -28,8 +28,9 @@ TEST_CASE("what passes by itself is unavailable and worth a retry") {
 }
 
 TEST_CASE("a position outside the log is never retried as it is") {
-    for (const auto code : {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
-                            RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR__LOG_TRUNCATION}) {
+    for (const auto code :
+         {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+          RD_KAFKA_RESP_ERR__LOG_TRUNCATION}) {
         CHECK(to_error("x", code).code == ErrorCode::out_of_range);
         CHECK_FALSE(to_error("x", code).retriable);
     }

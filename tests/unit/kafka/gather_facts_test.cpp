@@ -24,7 +24,8 @@ class ScriptedCluster final : public Cluster {
     Result<std::string> cluster_id(Milliseconds) override { return std::string("id"); }
     Result<std::vector<Partition>> partitions(const Subscription&, Milliseconds) override {
         std::vector<Partition> result;
-        for (const auto& fact : answers_.front()) result.push_back({fact.topic_partition, "", -1});
+        for (const auto& fact : answers_.front())
+            result.push_back({fact.topic_partition, "", -1});
         return result;
     }
     Result<std::vector<PartitionFacts>> offsets(std::span<const Partition>, Milliseconds) override {

@@ -21,26 +21,25 @@ bool says(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("properties that tune, connect and authenticate are taken") {
-    const std::pair<const char*, const char*> good[] = {
-        {"bootstrap.servers", "a:9092,b:9092"},
-        {"metadata.broker.list", "a:9092"},
-        {"client.id", "mine"},
-        {"client.rack", "eu-1a"},
-        {"group.id", "mine"},
-        {"security.protocol", "SASL_SSL"},
-        {"sasl.mechanism", "SCRAM-SHA-512"},
-        {"sasl.username", "user"},
-        {"sasl.password", "${weird}\n\"secret\""},
-        {"ssl.ca.location", "/etc/ssl/ca.pem"},
-        {"socket.timeout.ms", "10000"},
-        {"debug", "fetch,broker"},
-        {"queued.max.messages.kbytes", "65536"},
-        {"fetch.message.max.bytes", "65536"},
-        {"max.partition.fetch.bytes", "65536"},
-        {"fetch.wait.max.ms", "500"},
-        {"check.crcs", "true"},
-        {"isolation.level", "read_uncommitted"},
-        {"isolation.level", "read_committed"}};
+    const std::pair<const char*, const char*> good[] = {{"bootstrap.servers", "a:9092,b:9092"},
+                                                        {"metadata.broker.list", "a:9092"},
+                                                        {"client.id", "mine"},
+                                                        {"client.rack", "eu-1a"},
+                                                        {"group.id", "mine"},
+                                                        {"security.protocol", "SASL_SSL"},
+                                                        {"sasl.mechanism", "SCRAM-SHA-512"},
+                                                        {"sasl.username", "user"},
+                                                        {"sasl.password", "${weird}\n\"secret\""},
+                                                        {"ssl.ca.location", "/etc/ssl/ca.pem"},
+                                                        {"socket.timeout.ms", "10000"},
+                                                        {"debug", "fetch,broker"},
+                                                        {"queued.max.messages.kbytes", "65536"},
+                                                        {"fetch.message.max.bytes", "65536"},
+                                                        {"max.partition.fetch.bytes", "65536"},
+                                                        {"fetch.wait.max.ms", "500"},
+                                                        {"check.crcs", "true"},
+                                                        {"isolation.level", "read_uncommitted"},
+                                                        {"isolation.level", "read_committed"}};
     for (const auto& [name, value] : good) {
         CAPTURE(name);
         CHECK(refusal(name, value) == "");
@@ -96,7 +95,8 @@ TEST_CASE("an unknown property is refused with the nearest known one") {
     CHECK(says(refusal("sasl.pasword", "x"), "did you mean 'kafka.sasl.password'"));
     CHECK(refusal("zzzzzzzzzzzzzzzzzzz", "x") == "librdkafka knows no such property");
     CHECK(says(refusal("", "x"), "no such property"));
-    CHECK(says(refusal("Property", "x"), "no such property"));  // a heading of librdkafka's own table
+    CHECK(
+        says(refusal("Property", "x"), "no such property"));  // a heading of librdkafka's own table
 }
 
 TEST_CASE("a value that librdkafka does not take is refused in its words") {
