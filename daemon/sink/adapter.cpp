@@ -16,7 +16,8 @@ namespace {
 
 constexpr unsigned allows(std::initializer_list<int> statuses) {
     unsigned mask = 0;
-    for (const int status : statuses) mask |= 1U << status;
+    for (const int status : statuses)
+        mask |= 1U << status;
     return mask;
 }
 constexpr unsigned ok_or_fatal = allows({SLUICE_OK, SLUICE_FATAL});
@@ -35,17 +36,22 @@ Answer plugin_bug(const Host& host, const std::string& what) {
 
 Status status_of(sluice_status status) noexcept {
     switch (status) {
-        case SLUICE_OK: return Status::ok;
-        case SLUICE_ALREADY_COMMITTED: return Status::already_committed;
-        case SLUICE_RETRY: return Status::retry;
-        case SLUICE_REJECT: return Status::reject;
-        default: return Status::fatal;
+        case SLUICE_OK:
+            return Status::ok;
+        case SLUICE_ALREADY_COMMITTED:
+            return Status::already_committed;
+        case SLUICE_RETRY:
+            return Status::retry;
+        case SLUICE_REJECT:
+            return Status::reject;
+        default:
+            return Status::fatal;
     }
 }
 
 /// A status that sink.h allows for the function, with a message unless it is ok.
-Answer checked(const Host& host, const std::string& function, unsigned allowed, sluice_status status,
-               const std::string& error) {
+Answer checked(const Host& host, const std::string& function, unsigned allowed,
+               sluice_status status, const std::string& error) {
     if (status < 0 || status > SLUICE_FATAL || (allowed >> status & 1U) == 0) {
         return plugin_bug(host, "answered " + std::to_string(status) + " to " + function +
                                     "(), which sink.h does not allow there" +
@@ -68,16 +74,18 @@ Answer ask(const Host& host, const char* function, unsigned allowed, Call::Kind 
         const sluice_status status = call_plugin();
         return checked(host, function, allowed, status, call.error());
     } catch (const std::exception& thrown) {
-        return plugin_bug(host, std::string("threw an exception out of ") + function + "() (" +
-                                    clean_text({thrown.what(), std::char_traits<char>::length(
-                                                                   thrown.what())}) +
-                                    ')');
+        return plugin_bug(
+            host, std::string("threw an exception out of ") + function + "() (" +
+                      clean_text({thrown.what(), std::char_traits<char>::length(thrown.what())}) +
+                      ')');
     } catch (...) {
         return plugin_bug(host, std::string("threw an exception out of ") + function + "()");
     }
 }
 
-sluice_string raw(const std::string& text) noexcept { return {text.data(), text.size()}; }
+sluice_string raw(const std::string& text) noexcept {
+    return {text.data(), text.size()};
+}
 
 /// `reply` with the receipt, or a fatal one when the receipt cannot be taken.
 Reply with_receipt(const Host& host, const char* function, Answer answer, sluice_bytes receipt) {
@@ -102,14 +110,17 @@ Reply with_receipt(const Host& host, const char* function, Answer answer, sluice
     return {answer.status, std::move(answer.message), std::move(copy)};
 }
 
-Reply without_receipt(Answer answer) { return {answer.status, std::move(answer.message), {}}; }
+Reply without_receipt(Answer answer) {
+    return {answer.status, std::move(answer.message), {}};
+}
 
 /// sluice_config over values that live elsewhere, and longer than this.
 class ConfigView {
  public:
     ConfigView(const Settings& settings, const std::string& pipeline, const std::string& cluster_id,
                std::uint64_t next_batch_id) {
-        for (const auto& [name, value] : settings) settings_.push_back({raw(name), raw(value)});
+        for (const auto& [name, value] : settings)
+            settings_.push_back({raw(name), raw(value)});
         config_ = {sizeof(sluice_config), static_cast<std::uint32_t>(settings_.size()),
                    settings_.data(),      raw(pipeline),
                    raw(cluster_id),       static_cast<std::int64_t>(next_batch_id)};
@@ -122,7 +133,8 @@ class ConfigView {
 };
 
 sluice_range raw(const Range& range) noexcept {
-    return {raw(range.topic), range.partition, range.index, range.from, range.until, raw(range.token)};
+    return {raw(range.topic), range.partition, range.index,
+            range.from,       range.until,     raw(range.token)};
 }
 
 /// The rejects of one write, checked and sorted; a text when the plugin made no sense.
@@ -198,9 +210,8 @@ class PluginWriter final : public Writer {
         SLUICE_ASSERT(writer_ != nullptr);
         // The plugin frees the writer whatever it answers.
         sluice_writer* const writer = std::exchange(writer_, nullptr);
-        return without_receipt(ask(host_, "writer_close", plain, Call::Kind::plain, [&] {
-            return api_.writer_close(writer, keep ? 1 : 0);
-        }));
+        return without_receipt(ask(host_, "writer_close", plain, Call::Kind::plain,
+                                   [&] { return api_.writer_close(writer, keep ? 1 : 0); }));
     }
 
  private:
@@ -238,10 +249,14 @@ class PluginSink final : public Sink {
     Reply begin(const Batch& batch) override {
         std::vector<sluice_range> ranges;
         ranges.reserve(batch.ranges.size());
-        for (const Range& range : batch.ranges) ranges.push_back(raw(range));
-        const sluice_batch request{sizeof(sluice_batch), static_cast<std::uint32_t>(ranges.size()),
-                                   batch.id,             ranges.data(),
-                                   batch.is_rerun,       0};
+        for (const Range& range : batch.ranges)
+            ranges.push_back(raw(range));
+        const sluice_batch request{sizeof(sluice_batch),
+                                   static_cast<std::uint32_t>(ranges.size()),
+                                   batch.id,
+                                   ranges.data(),
+                                   batch.is_rerun,
+                                   0};
         sluice_bytes receipt{nullptr, 0};
         Answer answer = ask(*host_, "begin", of_begin, Call::Kind::plain,
                             [&] { return api_.begin(sink_, &request, &receipt); });

@@ -1,6 +1,7 @@
 #pragma once
 // An open sink over the functions of a plugin. Every answer is checked where it enters: what sink.h
-// does not allow becomes Status::fatal with a text that says the plugin is at fault. Internal to sink/.
+// does not allow becomes Status::fatal with a text that says the plugin is at fault. Internal to
+// sink/.
 
 #include <atomic>
 #include <memory>

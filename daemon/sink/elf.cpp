@@ -41,19 +41,31 @@ constexpr unsigned char our_data =
 
 std::string machine_name(std::uint16_t machine) {
     switch (machine) {
-        case EM_X86_64: return "x86-64";
-        case EM_386: return "i386";
-        case EM_AARCH64: return "aarch64";
-        case EM_ARM: return "arm";
-        case EM_RISCV: return "riscv";
-        case EM_PPC64: return "ppc64";
-        case EM_S390: return "s390";
-        default: return "machine " + std::to_string(machine);
+        case EM_X86_64:
+            return "x86-64";
+        case EM_386:
+            return "i386";
+        case EM_AARCH64:
+            return "aarch64";
+        case EM_ARM:
+            return "arm";
+        case EM_RISCV:
+            return "riscv";
+        case EM_PPC64:
+            return "ppc64";
+        case EM_S390:
+            return "s390";
+        default:
+            return "machine " + std::to_string(machine);
     }
 }
 
-Error wrong(std::string message) { return {ErrorCode::configuration, std::move(message)}; }
-Error truncated() { return wrong("it is cut off: copy or build it again"); }
+Error wrong(std::string message) {
+    return {ErrorCode::configuration, std::move(message)};
+}
+Error truncated() {
+    return wrong("it is cut off: copy or build it again");
+}
 
 /// Exactly `size` bytes at `offset`; false when the file has fewer.
 Result<bool> read_at(int descriptor, void* target, std::size_t size, std::uint64_t offset) {
@@ -98,14 +110,17 @@ Result<void> check_elf(int descriptor) {
     SLUICE_TRY(const bool has_header, read_at(descriptor, &header, sizeof header, 0));
     if (!has_header) return truncated();
     if (our_machine != EM_NONE && header.e_machine != our_machine) {
-        return wrong("it is built for " + machine_name(header.e_machine) + ", and this daemon for " +
-                     machine_name(our_machine) + ": build it for " + machine_name(our_machine));
+        return wrong("it is built for " + machine_name(header.e_machine) +
+                     ", and this daemon for " + machine_name(our_machine) + ": build it for " +
+                     machine_name(our_machine));
     }
     if (header.e_type != ET_DYN) {
-        return wrong("it is an ELF file, but no shared object: link it with -shared "
-                     "(sluice_add_sink does)");
+        return wrong(
+            "it is an ELF file, but no shared object: link it with -shared "
+            "(sluice_add_sink does)");
     }
-    // Section headers are not needed to load it, but they stand at the end: a cheap test for the whole.
+    // Section headers are not needed to load it, but they stand at the end: a cheap test for the
+    // whole.
     if (header.e_shoff != 0 &&
         !within(header.e_shoff, std::uint64_t{header.e_shentsize} * header.e_shnum, file_size)) {
         return truncated();
@@ -114,9 +129,9 @@ Result<void> check_elf(int descriptor) {
         return wrong("its program headers are damaged: copy or build it again");
     }
     std::vector<ElfW(Phdr)> segments(header.e_phnum);
-    SLUICE_TRY(const bool has_segments,
-               read_at(descriptor, segments.data(), segments.size() * sizeof(ElfW(Phdr)),
-                       header.e_phoff));
+    SLUICE_TRY(
+        const bool has_segments,
+        read_at(descriptor, segments.data(), segments.size() * sizeof(ElfW(Phdr)), header.e_phoff));
     if (!has_segments) return truncated();
     bool is_dynamic = false;
     for (const auto& segment : segments) {

@@ -7,7 +7,8 @@
 namespace sluice::sink {
 
 /// Whether the open file is a whole shared object for this machine. Reads headers only.
-/// Errors: `configuration`, what it is instead and what to do, without the file, which the caller knows.
+/// Errors: `configuration`, what it is instead and what to do, without the file, which the caller
+/// knows.
 Result<void> check_elf(int descriptor);
 
 }  // namespace sluice::sink

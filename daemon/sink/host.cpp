@@ -18,14 +18,20 @@ Host* self_of(const sluice_host* host) noexcept {
 
 log::Level level_of(std::int32_t level) noexcept {
     switch (level) {
-        case SLUICE_LOG_DEBUG: return log::Level::debug;
-        case SLUICE_LOG_INFO: return log::Level::info;
-        case SLUICE_LOG_WARNING: return log::Level::warning;
-        default: return level < SLUICE_LOG_DEBUG ? log::Level::debug : log::Level::error;
+        case SLUICE_LOG_DEBUG:
+            return log::Level::debug;
+        case SLUICE_LOG_INFO:
+            return log::Level::info;
+        case SLUICE_LOG_WARNING:
+            return log::Level::warning;
+        default:
+            return level < SLUICE_LOG_DEBUG ? log::Level::debug : log::Level::error;
     }
 }
 
-bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool is_continuation(char c) noexcept {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 }  // namespace
 
@@ -34,7 +40,8 @@ std::string clean_text(sluice_string text) {
     std::size_t size = std::min(text.size, plugin_text_bytes_max);
     // A cut falls between characters, never into one.
     if (size < text.size) {
-        for (int i = 0; i < 3 && size > 0 && is_continuation(text.data[size]); ++i) --size;
+        for (int i = 0; i < 3 && size > 0 && is_continuation(text.data[size]); ++i)
+            --size;
     }
     std::string clean(text.data, size);
     const bool valid = is_valid_utf8(clean);
@@ -52,11 +59,11 @@ Host::Host(std::string plugin, const std::string& version, std::string pipeline,
       pipeline_(std::move(pipeline)),
       title_("plugin '" + plugin_ + "' " + version),
       stopping_(stopping),
-      table_{sizeof(sluice_host), 0,         this,           &Host::log,
-             &Host::set_error,    &Host::headers, &Host::stopping} {}
+      table_{sizeof(sluice_host), 0, this, &Host::log, &Host::set_error, &Host::headers,
+             &Host::stopping} {}
 
-// The functions below are called by foreign code: nothing may be thrown into it. What can go wrong is
-// memory; then the line or the text is lost, and the call's status still says what happened.
+// The functions below are called by foreign code: nothing may be thrown into it. What can go wrong
+// is memory; then the line or the text is lost, and the call's status still says what happened.
 
 void Host::log(const sluice_host* host, std::int32_t level, sluice_string message) noexcept {
     const Host* const self = self_of(host);
@@ -106,6 +113,8 @@ Call::Call(const Host& host, Kind kind) noexcept : host_(&host), kind_(kind), ou
     g_current = this;
 }
 
-Call::~Call() { g_current = outer_; }
+Call::~Call() {
+    g_current = outer_;
+}
 
 }  // namespace sluice::sink

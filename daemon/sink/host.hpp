@@ -1,6 +1,6 @@
 #pragma once
-// The daemon's side of the ABI: the sluice_host table that one sink is given, and the bookkeeping of
-// the call that runs just now. Internal to sink/.
+// The daemon's side of the ABI: the sluice_host table that one sink is given, and the bookkeeping
+// of the call that runs just now. Internal to sink/.
 
 #include <atomic>
 #include <string>

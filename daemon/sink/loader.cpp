@@ -26,8 +26,12 @@ namespace fs = std::filesystem;
 
 constexpr char symbol_v1[] = "sluice_sink_plugin_v1";
 
-Error wrong(std::string message) { return {ErrorCode::configuration, std::move(message)}; }
-std::string text_of(int error_number) { return std::generic_category().message(error_number); }
+Error wrong(std::string message) {
+    return {ErrorCode::configuration, std::move(message)};
+}
+std::string text_of(int error_number) {
+    return std::generic_category().message(error_number);
+}
 
 class FileDescriptor {
  public:
@@ -62,12 +66,14 @@ Result<void> check_trust(const fs::path& path, const struct stat& status) {
 Result<void> check_directory_trust(const fs::path& directory) {
     struct stat status {};
     if (stat(directory.c_str(), &status) != 0) {
-        return wrong("its directory " + directory.string() + " cannot be looked at: " + text_of(errno));
+        return wrong("its directory " + directory.string() +
+                     " cannot be looked at: " + text_of(errno));
     }
     return check_trust(directory, status);
 }
 
-/// dlerror()'s text without the file's name, which the caller adds, and with a remedy where we know one.
+/// dlerror()'s text without the file's name, which the caller adds, and with a remedy where we know
+/// one.
 std::string explained(std::string_view text, const fs::path& file) {
     const std::string prefix = file.string() + ": ";
     if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
@@ -94,9 +100,11 @@ Error missing_symbol(void* handle) {
     for (int version = 2; version < 10; ++version) {
         const std::string symbol = "sluice_sink_plugin_v" + std::to_string(version);
         if (dlsym(handle, symbol.c_str()) != nullptr) {
-            return wrong("it needs sink ABI " + std::to_string(version) +
-                         ", and this daemon (sluice " SLUICE_VERSION ") speaks 1: install a newer "
-                         "sluice, or build the plugin again with the sluice/sink.h of this version");
+            return wrong(
+                "it needs sink ABI " + std::to_string(version) +
+                ", and this daemon (sluice " SLUICE_VERSION
+                ") speaks 1: install a newer "
+                "sluice, or build the plugin again with the sluice/sink.h of this version");
         }
     }
     return wrong(std::string("it is no sink plugin: it exports no ") + symbol_v1 +
@@ -111,20 +119,23 @@ Result<const sluice_sink_plugin*> table_of(void* handle) {
     void* entry = nullptr;
     if (dladdr1(symbol, &info, &entry, RTLD_DL_SYMENT) != 0 && entry != nullptr &&
         ELF64_ST_TYPE(static_cast<const ElfW(Sym)*>(entry)->st_info) != STT_FUNC) {
-        return wrong(std::string("its ") + symbol_v1 + " is not a function: declare it as sink.h does");
+        return wrong(std::string("its ") + symbol_v1 +
+                     " is not a function: declare it as sink.h does");
     }
     try {
         return reinterpret_cast<const sluice_sink_plugin* (*)()>(symbol)();
     } catch (...) {
-        return wrong(std::string("its ") + symbol_v1 + "() threw an exception: this is a bug in the plugin");
+        return wrong(std::string("its ") + symbol_v1 +
+                     "() threw an exception: this is a bug in the plugin");
     }
 }
 
-/// Every file that was given to dlopen(). Safe for concurrent calls: load() holds the lock throughout,
-/// since loading happens at start and reload only.
+/// Every file that was given to dlopen(). Safe for concurrent calls: load() holds the lock
+/// throughout, since loading happens at start and reload only.
 class Registry {
  public:
-    /// `file` as the caller names it, `real` without symbolic links, `status` of the open descriptor.
+    /// `file` as the caller names it, `real` without symbolic links, `status` of the open
+    /// descriptor.
     Result<std::shared_ptr<const Plugin>> load(const fs::path& file, const fs::path& real,
                                                const FileDescriptor& descriptor,
                                                const struct stat& status) {
@@ -135,8 +146,9 @@ class Registry {
             if (same_file || entry.real != real) continue;
             // The dynamic loader knows objects by their path, and would answer the old one.
             if (!entry.plugin) {
-                return wrong("it was replaced after it had failed to load: restart the daemon to "
-                             "load the new one");
+                return wrong(
+                    "it was replaced after it had failed to load: restart the daemon to "
+                    "load the new one");
             }
             log::warning("plugin file was replaced; the loaded one stays in use until a restart",
                          {{"plugin", entry.plugin->name()}, {"file", real.string()}});
@@ -166,8 +178,8 @@ class Registry {
         return entries_.emplace_back(Entry{status.st_dev, status.st_ino, real, nullptr});
     }
 
-    static Result<std::shared_ptr<const Plugin>> named_as(const fs::path& file,
-                                                          const std::shared_ptr<const Plugin>& plugin) {
+    static Result<std::shared_ptr<const Plugin>> named_as(
+        const fs::path& file, const std::shared_ptr<const Plugin>& plugin) {
         if (file.stem() == plugin->name()) return plugin;
         return wrong("it calls itself '" + plugin->name() + "': name it " + plugin->name() + ".so");
     }
@@ -202,7 +214,8 @@ Result<std::shared_ptr<const Plugin>> load(const fs::path& file) {
     if (error) return wrong("it cannot be found: " + error.message());
     SLUICE_CHECK(check_trust(real, status));
     SLUICE_CHECK(check_directory_trust(real.parent_path()));
-    const fs::path named_in = fs::absolute(file, error).parent_path();  // where a link can be exchanged
+    const fs::path named_in =
+        fs::absolute(file, error).parent_path();  // where a link can be exchanged
     if (named_in != real.parent_path()) SLUICE_CHECK(check_directory_trust(named_in));
     return registry().load(file, real, descriptor, status);
 }
@@ -219,7 +232,8 @@ Result<PluginDirectory> load_plugins(const fs::path& directory) {
     const std::string context = "plugin directory " + directory.string();
     std::error_code error;
     if (!fs::is_directory(directory, error)) {
-        return wrong(context + (fs::exists(directory, error) ? " is not a directory" : " does not exist") +
+        return wrong(context +
+                     (fs::exists(directory, error) ? " is not a directory" : " does not exist") +
                      ": set pluginDir or --plugin-dir to where the .so files are");
     }
     PluginDirectory found;

@@ -12,8 +12,8 @@
 namespace sluice::sink {
 namespace {
 
-// What the first release of the ABI had, which every plugin therefore has. These never change; fields
-// appended later are optional.
+// What the first release of the ABI had, which every plugin therefore has. These never change;
+// fields appended later are optional.
 template <class Field>
 constexpr std::size_t end_of(std::size_t offset) {
     return offset + sizeof(Field);
@@ -29,7 +29,9 @@ constexpr std::size_t sentence_bytes_max = 1024;  // sentences, lists of choices
 
 const char* const rebuild = "build the plugin again with the sluice/sink.h of this version";
 
-Error wrong(std::string message) { return {ErrorCode::configuration, std::move(message)}; }
+Error wrong(std::string message) {
+    return {ErrorCode::configuration, std::move(message)};
+}
 
 /// A text of the table, copied. `what` names it in errors.
 Result<std::string> text(const std::string& what, sluice_string raw, std::size_t bytes_max) {
@@ -61,7 +63,8 @@ bool is_camel_case(std::string_view name) {
     const auto is_inner = [&](char c) {
         return is_lower(c) || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     };
-    return !name.empty() && is_lower(name.front()) && std::all_of(name.begin(), name.end(), is_inner);
+    return !name.empty() && is_lower(name.front()) &&
+           std::all_of(name.begin(), name.end(), is_inner);
 }
 
 std::vector<std::string> split_choices(const std::string& list) {
@@ -91,8 +94,8 @@ Result<void> check_bounds(const std::string& what, const Option& option, std::in
     const bool bounded = option.minimum != 0 || option.maximum != 0;
     if (bounded && (value < option.minimum || value > option.maximum)) {
         return wrong(what + " has the default '" + *option.default_value +
-                     "', which is outside its own bounds (" + std::to_string(option.minimum) + " to " +
-                     std::to_string(option.maximum) + ')');
+                     "', which is outside its own bounds (" + std::to_string(option.minimum) +
+                     " to " + std::to_string(option.maximum) + ')');
     }
     return {};
 }
@@ -110,7 +113,8 @@ Result<void> check_default(const std::string& what, const Option& option) {
             return check_bounds(what, option, *number);
         }
         case SLUICE_OPTION_BOOL:
-            if (value != "true" && value != "false") return unfit('\'' + value + "' is not true or false");
+            if (value != "true" && value != "false")
+                return unfit('\'' + value + "' is not true or false");
             return {};
         case SLUICE_OPTION_DURATION: {
             const auto duration = parse_duration(value);
@@ -123,7 +127,8 @@ Result<void> check_default(const std::string& what, const Option& option) {
             return check_bounds(what, option, static_cast<std::int64_t>(*size));
         }
         case SLUICE_OPTION_CHOICE:
-            if (std::find(option.choices.begin(), option.choices.end(), value) == option.choices.end()) {
+            if (std::find(option.choices.begin(), option.choices.end(), value) ==
+                option.choices.end()) {
                 return unfit('\'' + value + "' is not among its choices");
             }
             return {};
@@ -131,7 +136,8 @@ Result<void> check_default(const std::string& what, const Option& option) {
         case SLUICE_OPTION_JSON:
             if (value.empty()) return unfit("it is empty");
             return {};
-        default: return {};  // any text is a string
+        default:
+            return {};  // any text is a string
     }
 }
 
@@ -158,7 +164,8 @@ Result<Option> read_option(const sluice_option& raw, std::size_t place) {
     }
     SLUICE_TRY(option.sentence, text("the sentence of " + what, raw.sentence, sentence_bytes_max));
     if (option.type == SLUICE_OPTION_CHOICE) {
-        SLUICE_TRY(const std::string list, text("the choices of " + what, raw.choices, sentence_bytes_max));
+        SLUICE_TRY(const std::string list,
+                   text("the choices of " + what, raw.choices, sentence_bytes_max));
         option.choices = split_choices(list);
         SLUICE_CHECK(check_choices(what, option));
     }
@@ -217,15 +224,14 @@ Result<sluice_sink_api> read_api(const sluice_sink_api* raw) {
     }
     sluice_sink_api api{};
     std::memcpy(&api, raw, std::min<std::size_t>(sizeof api, size));
-    const std::pair<const char*, bool> required[] = {
-        {"open", api.open != nullptr},
-        {"close", api.close != nullptr},
-        {"begin", api.begin != nullptr},
-        {"abort", api.abort != nullptr},
-        {"writer_open", api.writer_open != nullptr},
-        {"writer_write", api.writer_write != nullptr},
-        {"writer_close", api.writer_close != nullptr},
-        {"commit", api.commit != nullptr}};
+    const std::pair<const char*, bool> required[] = {{"open", api.open != nullptr},
+                                                     {"close", api.close != nullptr},
+                                                     {"begin", api.begin != nullptr},
+                                                     {"abort", api.abort != nullptr},
+                                                     {"writer_open", api.writer_open != nullptr},
+                                                     {"writer_write", api.writer_write != nullptr},
+                                                     {"writer_close", api.writer_close != nullptr},
+                                                     {"commit", api.commit != nullptr}};
     for (const auto& [name, present] : required) {
         if (!present) {
             return wrong(std::string("its api has no ") + name + "(): only check() may be NULL");
@@ -244,7 +250,8 @@ Result<void> check_version(const sluice_sink_plugin* raw) {
     };
     if (size < end_of<std::uint32_t>(offsetof(sluice_sink_plugin, abi))) return too_small();
     std::uint32_t abi = 0;
-    std::memcpy(&abi, reinterpret_cast<const unsigned char*>(raw) + offsetof(sluice_sink_plugin, abi),
+    std::memcpy(&abi,
+                reinterpret_cast<const unsigned char*>(raw) + offsetof(sluice_sink_plugin, abi),
                 sizeof abi);
     const std::string versions = "sink ABI " + std::to_string(abi) +
                                  ", and this daemon (sluice " SLUICE_VERSION ") speaks " +
@@ -290,7 +297,8 @@ class TablePlugin final : public Plugin {
 
 Result<Descriptor> read_table(const sluice_sink_plugin* table, std::string_view expected_name) {
     if (table == nullptr) {
-        return wrong("sluice_sink_plugin_v1() returned NULL: it returns the plugin's constant table");
+        return wrong(
+            "sluice_sink_plugin_v1() returned NULL: it returns the plugin's constant table");
     }
     SLUICE_CHECK(check_version(table));
     sluice_sink_plugin raw{};
@@ -306,9 +314,15 @@ Result<Descriptor> read_table(const sluice_sink_plugin* table, std::string_view 
     SLUICE_TRY(descriptor.version, word("its version", raw.version));
     SLUICE_TRY(descriptor.sentence, text("its sentence", raw.sentence, sentence_bytes_max));
     switch (raw.guarantee) {
-        case SLUICE_AT_LEAST_ONCE: descriptor.guarantee = Guarantee::at_least_once; break;
-        case SLUICE_IDEMPOTENT: descriptor.guarantee = Guarantee::idempotent; break;
-        case SLUICE_EXACTLY_ONCE: descriptor.guarantee = Guarantee::exactly_once; break;
+        case SLUICE_AT_LEAST_ONCE:
+            descriptor.guarantee = Guarantee::at_least_once;
+            break;
+        case SLUICE_IDEMPOTENT:
+            descriptor.guarantee = Guarantee::idempotent;
+            break;
+        case SLUICE_EXACTLY_ONCE:
+            descriptor.guarantee = Guarantee::exactly_once;
+            break;
         default:
             return wrong("its guarantee " + std::to_string(raw.guarantee) +
                          " is unknown: use SLUICE_AT_LEAST_ONCE, SLUICE_IDEMPOTENT or "
@@ -325,7 +339,8 @@ Result<std::shared_ptr<const Plugin>> plugin_from_table(const sluice_sink_plugin
                                                         const std::filesystem::path& file) {
     SLUICE_TRY(Descriptor descriptor, read_table(table, expected_name));
     // Shared by the registry of loaded files and by every pipeline that uses it.
-    return std::shared_ptr<const Plugin>(std::make_shared<TablePlugin>(std::move(descriptor), file));
+    return std::shared_ptr<const Plugin>(
+        std::make_shared<TablePlugin>(std::move(descriptor), file));
 }
 
 }  // namespace sluice::sink

@@ -39,13 +39,27 @@ void append_escape(std::string& out, std::uint8_t c) {
     static constexpr char hex[] = "0123456789abcdef";
     out += '\\';
     switch (c) {
-        case '"': out += '"'; break;
-        case '\\': out += '\\'; break;
-        case '\b': out += 'b'; break;
-        case '\f': out += 'f'; break;
-        case '\n': out += 'n'; break;
-        case '\r': out += 'r'; break;
-        case '\t': out += 't'; break;
+        case '"':
+            out += '"';
+            break;
+        case '\\':
+            out += '\\';
+            break;
+        case '\b':
+            out += 'b';
+            break;
+        case '\f':
+            out += 'f';
+            break;
+        case '\n':
+            out += 'n';
+            break;
+        case '\r':
+            out += 'r';
+            break;
+        case '\t':
+            out += 't';
+            break;
         default:
             out += "u00";
             out += hex[c >> 4];
@@ -111,9 +125,12 @@ void append_without_line_breaks(std::string& out, sluice_bytes json) {
 std::string_view timestamp_type_name(std::int32_t type) noexcept {
     // Kafka's own names, as kafka-console-consumer prints them.
     switch (type) {
-        case SLUICE_TIMESTAMP_CREATE: return "CreateTime";
-        case SLUICE_TIMESTAMP_LOG_APPEND: return "LogAppendTime";
-        default: return "NoTimestampType";
+        case SLUICE_TIMESTAMP_CREATE:
+            return "CreateTime";
+        case SLUICE_TIMESTAMP_LOG_APPEND:
+            return "LogAppendTime";
+        default:
+            return "NoTimestampType";
     }
 }
 
@@ -126,10 +143,13 @@ bool append_json_string(std::string& out, sluice_bytes text) {
     const std::uint8_t* run = at;  // not copied yet; multi-byte sequences do not end a run
     out += '"';
     while (true) {
-        while (end - at >= 8 && eight_plain(at)) at += 8;
+        while (end - at >= 8 && eight_plain(at))
+            at += 8;
         if (at == end) break;
         switch (byte_classes[*at]) {
-            case plain: ++at; break;
+            case plain:
+                ++at;
+                break;
             case escaped:
                 append_run(out, run, at);
                 append_escape(out, *at);

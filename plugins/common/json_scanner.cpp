@@ -31,7 +31,8 @@ class Scanner {
 
  private:
     void space() noexcept {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t'))
+            ++at_;
     }
     bool take(char c) noexcept {
         if (at_ == end_ || *at_ != static_cast<std::uint8_t>(c)) return false;
@@ -84,17 +85,23 @@ class Scanner {
 
     bool scalar() noexcept {
         switch (*at_) {
-            case '"': return string();
-            case 't': return word("true");
-            case 'f': return word("false");
-            case 'n': return word("null");
-            default: return number();
+            case '"':
+                return string();
+            case 't':
+                return word("true");
+            case 'f':
+                return word("false");
+            case 'n':
+                return word("null");
+            default:
+                return number();
         }
     }
 
     bool digits() noexcept {
         const std::uint8_t* const first = at_;
-        while (at_ != end_ && *at_ >= '0' && *at_ <= '9') ++at_;
+        while (at_ != end_ && *at_ >= '0' && *at_ <= '9')
+            ++at_;
         return at_ != first;
     }
 
@@ -130,9 +137,19 @@ class Scanner {
         ++at_;
         if (at_ == end_) return false;
         switch (*at_++) {
-            case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': return true;
-            case 'u': break;
-            default: return false;
+            case '"':
+            case '\\':
+            case '/':
+            case 'b':
+            case 'f':
+            case 'n':
+            case 'r':
+            case 't':
+                return true;
+            case 'u':
+                break;
+            default:
+                return false;
         }
         unsigned unit = 0;
         if (!hex4(unit) || (unit >= 0xDC00 && unit <= 0xDFFF)) return false;
@@ -145,10 +162,14 @@ class Scanner {
         unit = 0;
         for (int i = 0; i < 4; ++i, ++at_) {
             const unsigned c = *at_;
-            if (c >= '0' && c <= '9') unit = unit * 16 + (c - '0');
-            else if (c >= 'a' && c <= 'f') unit = unit * 16 + (c - 'a' + 10);
-            else if (c >= 'A' && c <= 'F') unit = unit * 16 + (c - 'A' + 10);
-            else return false;
+            if (c >= '0' && c <= '9')
+                unit = unit * 16 + (c - '0');
+            else if (c >= 'a' && c <= 'f')
+                unit = unit * 16 + (c - 'a' + 10);
+            else if (c >= 'A' && c <= 'F')
+                unit = unit * 16 + (c - 'A' + 10);
+            else
+                return false;
         }
         return true;
     }

@@ -8,7 +8,8 @@
 namespace sluice::plugins {
 
 /// Nested arrays and objects that is_json follows. Deeper text counts as no JSON: readers of the
-/// output have limits of their own (Boost.JSON 32, Jackson 1000), and ours is a stack of fixed size.
+/// output have limits of their own (Boost.JSON 32, Jackson 1000), and ours is a stack of fixed
+/// size.
 inline constexpr std::size_t json_depth_max = 512;
 
 /// Whether `text` is exactly one JSON value as in RFC 8259, white space around it allowed: valid

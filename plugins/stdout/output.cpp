@@ -29,7 +29,8 @@ constexpr std::chrono::milliseconds turn_interval{1};
 struct Terminal {
     std::mutex mutex;       ///< held by the sink that writes, also while it waits for the reader
     bool mid_line = false;  ///< the last byte written was not a line's end; guarded by `mutex`
-    std::atomic<const Output*> owner{nullptr};  ///< whose line that is; nullptr: nobody will finish it
+    std::atomic<const Output*> owner{
+        nullptr};  ///< whose line that is; nullptr: nobody will finish it
 };
 Terminal& terminal() {
     static Terminal instance;
@@ -71,8 +72,10 @@ class SigpipeBlocked {
             throw std::runtime_error("the reader of standard output is gone (" + text +
                                      "): start it again, and the daemon with it");
         case ENOSPC:
-        case EDQUOT: throw Retry("standard output: " + text + ": make room where it is redirected to");
-        default: throw std::runtime_error("standard output cannot be written: " + text);
+        case EDQUOT:
+            throw Retry("standard output: " + text + ": make room where it is redirected to");
+        default:
+            throw std::runtime_error("standard output cannot be written: " + text);
     }
 }
 
@@ -90,7 +93,8 @@ void wait_writable(Host host) {
         const int ready = poll(&target, 1, poll_timeout_ms);
         if (ready > 0) return;  // also on an error, which write() then tells
         if (ready < 0 && errno != EINTR) fail(errno);
-        if (host.stopping()) throw Retry("stopped while standard output was waiting for its reader");
+        if (host.stopping())
+            throw Retry("stopped while standard output was waiting for its reader");
     }
 }
 
@@ -98,7 +102,8 @@ void wait_writable(Host host) {
 std::unique_lock<std::mutex> wait_turn(Terminal& out, Host host) {
     std::unique_lock lock(out.mutex, std::try_to_lock);
     while (!lock.owns_lock()) {
-        if (host.stopping()) throw Retry("stopped while another pipeline was writing to standard output");
+        if (host.stopping())
+            throw Retry("stopped while another pipeline was writing to standard output");
         std::this_thread::sleep_for(turn_interval);
         (void)lock.try_lock();
     }
@@ -111,7 +116,8 @@ void write_all(Terminal& out, std::string_view& text, Host host) {
     const std::size_t bytes_max = write_bytes_max();
     while (!text.empty()) {
         wait_writable(host);
-        const ssize_t written = ::write(STDOUT_FILENO, text.data(), std::min(text.size(), bytes_max));
+        const ssize_t written =
+            ::write(STDOUT_FILENO, text.data(), std::min(text.size(), bytes_max));
         if (written < 0) {
             if (errno == EINTR || errno == EAGAIN) continue;
             fail(errno);
@@ -127,12 +133,15 @@ void write_all(Terminal& out, std::string_view& text, Host host) {
 
 Output::Output() {
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-        throw std::runtime_error("the daemon has no standard output: start it without closing it, "
-                                 "or use the file sink");
+        throw std::runtime_error(
+            "the daemon has no standard output: start it without closing it, "
+            "or use the file sink");
     }
 }
 
-Output::~Output() { drop(); }
+Output::~Output() {
+    drop();
+}
 
 void Output::flush(Host host) {
     if (lines_.empty()) return;

@@ -33,7 +33,8 @@ class StdoutWriter final : public sluice::Writer {
     sluice::Status write(sluice::Records records) override {
         // Before anything is taken from this call: when it answers RETRY, nothing of it was kept.
         if (output_.waiting() >= flush_bytes) output_.flush(host_);
-        for (const sluice::Record record : records) append(record);
+        for (const sluice::Record record : records)
+            append(record);
         return {};
     }
     sluice::Status close(bool) override { return {}; }
@@ -62,9 +63,11 @@ class StdoutSink final : public sluice::Sink {
         : host_(host), format_(config.settings) {}
 
     static sluice::Status check(const sluice::Config& config) {
-        if (config.settings.string("format") == "value" && config.settings.string("value") == "json") {
-            return sluice::Status::fatal("value: json embeds values in JSON lines, and format: value "
-                                         "writes none: set format: json, or leave out value");
+        if (config.settings.string("format") == "value" &&
+            config.settings.string("value") == "json") {
+            return sluice::Status::fatal(
+                "value: json embeds values in JSON lines, and format: value "
+                "writes none: set format: json, or leave out value");
         }
         return {};
     }
@@ -93,8 +96,9 @@ constexpr sluice_option options[] = {
                    "What a line holds: the record as a JSON object, or its value alone.")
         .choices("json|value")
         .by_default("json"),
-    sluice::option("value", SLUICE_OPTION_CHOICE,
-                   "How a JSON line holds the value: as a string, or embedded where it is valid JSON.")
+    sluice::option(
+        "value", SLUICE_OPTION_CHOICE,
+        "How a JSON line holds the value: as a string, or embedded where it is valid JSON.")
         .choices("text|json")
         .by_default("text")};
 

@@ -113,7 +113,8 @@ TEST_CASE("a plugin that keeps to sink.h loads, with its options copied") {
 
 TEST_CASE("the same file is the same plugin") {
     const auto first = load_plugin(plugin_file("good"));
-    const auto second = load_plugin(fs::path(SLUICE_TEST_PLUGIN_DIR) / ".." / "plugins" / "good.so");
+    const auto second =
+        load_plugin(fs::path(SLUICE_TEST_PLUGIN_DIR) / ".." / "plugins" / "good.so");
     REQUIRE(first);
     REQUIRE(second);
     CHECK(first->get() == second->get());
@@ -137,11 +138,11 @@ TEST_CASE("a plugin that breaks sink.h is refused with what is wrong and what to
         {"no_symbol", "exports no sluice_sink_plugin_v1()", "SLUICE_EXPORT"},
         {"variable", "is not a function", "declare it as sink.h does"},
         {"only_v2", "needs sink ABI 2", "install a newer sluice"},
-        {"unresolved", "undefined symbol: nobody_has_this", "link the plugin with the library that has it"},
+        {"unresolved", "undefined symbol: nobody_has_this",
+         "link the plugin with the library that has it"},
         {"null_table", "returned NULL", "returns the plugin's constant table"},
         {"small_table", "struct_size is 80", "sizeof(sluice_sink_plugin)"},
-        {"older_abi", "was built for sink ABI 0",
-         "get a newer release of the plugin"},
+        {"older_abi", "was built for sink ABI 0", "get a newer release of the plugin"},
         {"newer_abi", "needs sink ABI 2", "install a newer sluice"},
         {"null_api", "api is NULL", "point it to"},
         {"small_api", "struct_size of its api is 72", "sizeof(sluice_sink_api)"},
@@ -154,7 +155,8 @@ TEST_CASE("a plugin that breaks sink.h is refused with what is wrong and what to
         {"null_options", "counts 2 options and has no table of them", "option_count to 0"},
         {"small_option", "option_size of 80 is below the 88", "sizeof(sluice_option)"},
         {"bad_type", "option 'color' has the unknown type 8", "SLUICE_OPTION_"},
-        {"bad_default", "option 'color' has a default that does not fit its type: 'blue'", "choices"},
+        {"bad_default", "option 'color' has a default that does not fit its type: 'blue'",
+         "choices"},
         {"bad_option_name", "option 'two-words' is not camelCase", "letters and digits"},
         {"option_twice", "option 'shade' is there twice", "remove one"}};
     for (const Refusal& refusal : refusals) {
@@ -188,7 +190,8 @@ TEST_CASE("load_plugins lists the broken ones beside the others") {
 TEST_CASE("the plugins of this tree load, and promise what their README says") {
     const auto found = load_plugins(fs::path(SLUICE_TEST_BINARY_DIR) / "lib" / "sluice");
     REQUIRE_MESSAGE(found.has_value(), found.error().message);
-    for (const auto& [file, error] : found->broken) FAIL_CHECK(file << ": " << error.message);
+    for (const auto& [file, error] : found->broken)
+        FAIL_CHECK(file << ": " << error.message);
     REQUIRE(found->plugins.contains("stdout"));
     REQUIRE(found->plugins.contains("discard"));
     CHECK(found->plugins.at("stdout")->ordered());

@@ -46,7 +46,8 @@ int main(int argument_count, char** arguments) {
     const std::string file = arguments[2];
     const auto plugin = load_plugin(arguments[1]);
     if (!plugin) return fail(plugin.error().message);
-    if (!(*plugin)->ordered() || (*plugin)->options().size() != 1) return fail("not the template's table");
+    if (!(*plugin)->ordered() || (*plugin)->options().size() != 1)
+        return fail("not the template's table");
 
     const std::atomic<bool> stopping{false};
     OpenReply refused =

@@ -23,7 +23,8 @@ class WrappedWriter final : public sluice::Writer {
             if (!value) bad.push_back({i, "null value"});
         }
         for (const sluice::Record record : records) {
-            for (const sluice::Header header : host_.headers(record)) kept_ += header.name.size();
+            for (const sluice::Header header : host_.headers(record))
+                kept_ += header.name.size();
         }
         kept_ += records.size() - bad.size();
         if (bad.empty()) return {};
@@ -38,7 +39,8 @@ class WrappedWriter final : public sluice::Writer {
 
 class WrappedSink final : public sluice::Sink {
  public:
-    WrappedSink(sluice::Host host, const sluice::Config& config, std::optional<std::string_view> receipt)
+    WrappedSink(sluice::Host host, const sluice::Config& config,
+                std::optional<std::string_view> receipt)
         : host_(host), receipt_(receipt.value_or("none")) {
         if (config.settings.duration("timeout").count() == 0) throw sluice::Retry("no time");
     }
@@ -65,9 +67,10 @@ class WrappedSink final : public sluice::Sink {
     std::size_t kept_ = 0;
 };
 
-constexpr sluice_option options[] = {
-    sluice::option("url", SLUICE_OPTION_STRING, "Where.").secret(),
-    sluice::option("timeout", SLUICE_OPTION_DURATION, "How long.").by_default("5s").between(0, 60'000)};
+constexpr sluice_option options[] = {sluice::option("url", SLUICE_OPTION_STRING, "Where.").secret(),
+                                     sluice::option("timeout", SLUICE_OPTION_DURATION, "How long.")
+                                         .by_default("5s")
+                                         .between(0, 60'000)};
 
 }  // namespace
 

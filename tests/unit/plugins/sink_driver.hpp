@@ -34,7 +34,8 @@ inline sluice_record record_of(std::string_view value, std::string_view key = "k
     const auto bytes = [](std::string_view text) {
         return sluice_bytes{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
     };
-    return {bytes(key), bytes(value), SLUICE_STRING("orders"), 7, 1000, 3, SLUICE_TIMESTAMP_CREATE, nullptr};
+    return {bytes(key), bytes(value), SLUICE_STRING("orders"), 7, 1000, 3, SLUICE_TIMESTAMP_CREATE,
+            nullptr};
 }
 
 /// An open sink with one batch of one range at a time.

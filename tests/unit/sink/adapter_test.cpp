@@ -28,7 +28,9 @@ std::shared_ptr<const Plugin> scripted() {
     return *plugin;
 }
 
-OpenReply open_scripted() { return scripted()->open({"p", "cluster", 0, {}}, {}, running); }
+OpenReply open_scripted() {
+    return scripted()->open({"p", "cluster", 0, {}}, {}, running);
+}
 
 std::unique_ptr<Sink> open_sink_now() {
     OpenReply reply = open_scripted();
@@ -47,7 +49,9 @@ bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
-std::string text_of(sluice_string text) { return {text.data, text.size}; }
+std::string text_of(sluice_string text) {
+    return {text.data, text.size};
+}
 std::string text_of(sluice_bytes bytes) {
     return {reinterpret_cast<const char*>(bytes.data), bytes.size};
 }
@@ -97,8 +101,8 @@ TEST_CASE("open hands over settings, names, the next batch id and the receipt") 
         *initial = bytes("first");
         return SLUICE_OK;
     };
-    const OpenReply reply = scripted()->open({"p", "cluster", 12, "last"},
-                                             {{"path", "/srv"}, {"prefix", ""}}, running);
+    const OpenReply reply =
+        scripted()->open({"p", "cluster", 12, "last"}, {{"path", "/srv"}, {"prefix", ""}}, running);
     CHECK(reply.reply.status == Status::ok);
     CHECK(reply.reply.receipt == "first");
 }
@@ -175,8 +179,9 @@ TEST_CASE("a receipt has a bound, and a plugin that passes it is at fault") {
     receipt += 'r';
     const Reply reply = sink->commit(8);
     CHECK(reply.status == Status::fatal);
-    CHECK(reply.message == "plugin 'scripted' 2.1 commit() gave a receipt of 65537 bytes, and 65536 are "
-                           "allowed: this is a bug in the plugin");
+    CHECK(reply.message ==
+          "plugin 'scripted' 2.1 commit() gave a receipt of 65537 bytes, and 65536 are "
+          "allowed: this is a bug in the plugin");
     CHECK(reply.receipt.empty());
 
     script.calls.clear();
@@ -214,8 +219,9 @@ TEST_CASE("an error text never leaks into a later answer, nor into ok") {
     script.abort = [&] { return script.fails(SLUICE_OK, "not worth mentioning"); };
     CHECK(sink->abort(7).message.empty());
     script.abort = [] { return SLUICE_RETRY; };
-    CHECK(sink->abort(7).message == "plugin 'scripted' 2.1 answered retry to abort() and gave no reason "
-                                    "(set_error() was not called)");
+    CHECK(sink->abort(7).message ==
+          "plugin 'scripted' 2.1 answered retry to abort() and gave no reason "
+          "(set_error() was not called)");
 }
 
 TEST_CASE("set_error from another thread, or for another sink, is not taken for this call") {
@@ -240,26 +246,34 @@ TEST_CASE("error texts are bounded and fit for a log") {
     const auto sink = open_sink_now();
     script.abort = [&] { return script.fails(SLUICE_FATAL, "line\nline\x1b[31m größer"); };
     CHECK(sink->abort(7).message == "line line [31m größer");
-    script.abort = [&] { return script.fails(SLUICE_FATAL, "a\xff" "b"); };
+    script.abort = [&] {
+        return script.fails(SLUICE_FATAL,
+                            "a\xff"
+                            "b");
+    };
     CHECK(sink->abort(7).message == "a?b");
-    script.abort = [&] { return script.fails(SLUICE_FATAL, std::string(4095, 'x') + "ü and more"); };
+    script.abort = [&] {
+        return script.fails(SLUICE_FATAL, std::string(4095, 'x') + "ü and more");
+    };
     CHECK(sink->abort(7).message == std::string(4095, 'x'));  // never half a character
     script.abort = [&] { return script.fails(SLUICE_FATAL, std::string(9000, 'x')); };
     CHECK(sink->abort(7).message.size() == 4096);
 }
 
-TEST_CASE("a status that sink.h does not allow is fatal and names the plugin, the status and the call") {
+TEST_CASE(
+    "a status that sink.h does not allow is fatal and names the plugin, the status and the call") {
     Script script;
     const auto sink = open_sink_now();
-    for (const sluice_status status : std::vector<sluice_status>{
-             -1, 5, 31, 32, 99, SLUICE_REJECT, SLUICE_ALREADY_COMMITTED}) {
+    for (const sluice_status status :
+         std::vector<sluice_status>{-1, 5, 31, 32, 99, SLUICE_REJECT, SLUICE_ALREADY_COMMITTED}) {
         CAPTURE(status);
         script.commit = [=](sluice_bytes*) { return status; };
         const Reply reply = sink->commit(7);
         CHECK(reply.status == Status::fatal);
-        CHECK(reply.message == "plugin 'scripted' 2.1 answered " + std::to_string(status) +
-                                   " to commit(), which sink.h does not allow there: this is a bug in the "
-                                   "plugin");
+        CHECK(reply.message ==
+              "plugin 'scripted' 2.1 answered " + std::to_string(status) +
+                  " to commit(), which sink.h does not allow there: this is a bug in the "
+                  "plugin");
     }
     script.abort = [&] { return script.fails(17, "what it said"); };
     CHECK(contains(sink->abort(7).message, "what it said"));
@@ -302,10 +316,13 @@ TEST_CASE("an exception that leaks out of a plugin ends at the call, as fatal") 
     const auto sink = open_sink_now();
     script.commit = [](sluice_bytes*) -> sluice_status { throw std::runtime_error("oh\nno"); };
     CHECK(sink->commit(7).message ==
-          "plugin 'scripted' 2.1 threw an exception out of commit() (oh no): this is a bug in the plugin");
+          "plugin 'scripted' 2.1 threw an exception out of commit() (oh no): this is a bug in the "
+          "plugin");
     script.commit = [](sluice_bytes*) -> sluice_status { throw 7; };
     CHECK(sink->commit(7).status == Status::fatal);
-    script.close = [] { throw std::runtime_error("close, too"); };  // and the destructor survives it
+    script.close = [] {
+        throw std::runtime_error("close, too");
+    };  // and the destructor survives it
 }
 
 TEST_CASE("rejected records come sorted by their place") {
@@ -504,7 +521,8 @@ TEST_CASE("log writes one line with the names of pipeline and plugin") {
     close(before);
     close(ends[1]);
     std::string text(1000, '\0');
-    text.resize(static_cast<std::size_t>(std::max<ssize_t>(read(ends[0], text.data(), text.size()), 0)));
+    text.resize(
+        static_cast<std::size_t>(std::max<ssize_t>(read(ends[0], text.data(), text.size()), 0)));
     close(ends[0]);
     CHECK_FALSE(contains(text, "below the level"));
     CHECK(contains(text, "warning slow target pipeline=p plugin=scripted\n"));

@@ -21,13 +21,17 @@ struct Script {
     Script(const Script&) = delete;
     Script& operator=(const Script&) = delete;
 
-    std::function<sluice_status(const sluice_config&)> check = [](const auto&) { return SLUICE_OK; };
+    std::function<sluice_status(const sluice_config&)> check = [](const auto&) {
+        return SLUICE_OK;
+    };
     std::function<sluice_status(const sluice_config&, sluice_bytes, sluice_bytes*)> open =
         [](const auto&, sluice_bytes, sluice_bytes*) { return SLUICE_OK; };
     std::function<sluice_status(const sluice_batch&, sluice_bytes*)> begin =
         [](const auto&, sluice_bytes*) { return SLUICE_OK; };
     std::function<sluice_status()> abort = [] { return SLUICE_OK; };
-    std::function<sluice_status(const sluice_range&)> writer_open = [](const auto&) { return SLUICE_OK; };
+    std::function<sluice_status(const sluice_range&)> writer_open = [](const auto&) {
+        return SLUICE_OK;
+    };
     std::function<sluice_status(const sluice_record*, std::size_t, sluice_rejected*)> write =
         [](const sluice_record*, std::size_t, sluice_rejected*) { return SLUICE_OK; };
     std::function<sluice_status(bool)> writer_close = [](bool) { return SLUICE_OK; };
@@ -39,7 +43,9 @@ struct Script {
     const sluice_host* host = nullptr;  ///< of the newest check() or open()
     std::vector<std::string> calls;     ///< "open", "begin 7" …
 
-    void set_error(std::string_view text) const { host->set_error(host, {text.data(), text.size()}); }
+    void set_error(std::string_view text) const {
+        host->set_error(host, {text.data(), text.size()});
+    }
     /// What set_error() does, and then the status: the usual end of a plugin's call.
     sluice_status fails(sluice_status status, std::string_view text) const {
         set_error(text);
@@ -59,8 +65,8 @@ inline const sluice_sink_api& scripted_api() {
             Script::current->calls.emplace_back("check");
             return Script::current->check(*config);
         },
-        [](const sluice_host* host, const sluice_config* config, sluice_bytes receipt, sluice_sink** sink,
-           sluice_bytes* initial) -> sluice_status {
+        [](const sluice_host* host, const sluice_config* config, sluice_bytes receipt,
+           sluice_sink** sink, sluice_bytes* initial) -> sluice_status {
             Script& script = *Script::current;
             script.host = host;
             script.calls.emplace_back("open");
@@ -105,9 +111,9 @@ inline const sluice_sink_api& scripted_api() {
 
 inline const sluice_sink_plugin& scripted_table() {
     static const sluice_sink_plugin table = {
-        sizeof(sluice_sink_plugin), SLUICE_SINK_ABI,       SLUICE_STRING("scripted"),
-        SLUICE_STRING("2.1"),       SLUICE_STRING(""),     SLUICE_IDEMPOTENT,
-        SLUICE_SINK_ORDERED,        nullptr,               0,
+        sizeof(sluice_sink_plugin), SLUICE_SINK_ABI,   SLUICE_STRING("scripted"),
+        SLUICE_STRING("2.1"),       SLUICE_STRING(""), SLUICE_IDEMPOTENT,
+        SLUICE_SINK_ORDERED,        nullptr,           0,
         sizeof(sluice_option),      &scripted_api()};
     return table;
 }

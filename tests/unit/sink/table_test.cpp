@@ -15,10 +15,13 @@ using namespace sluice::sink::testing;
 
 namespace {
 
-sluice_string str(std::string_view text) { return {text.data(), text.size()}; }
+sluice_string str(std::string_view text) {
+    return {text.data(), text.size()};
+}
 constexpr sluice_string none{nullptr, 0};
 
-sluice_option option(std::int32_t type, sluice_string default_value = none, sluice_string choices = none) {
+sluice_option option(std::int32_t type, sluice_string default_value = none,
+                     sluice_string choices = none) {
     return {str("size"), type, 0, default_value, choices, str("A sentence."), 0, 0};
 }
 
@@ -65,10 +68,14 @@ TEST_CASE("read_table copies an option with all that is known of it") {
 }
 
 TEST_CASE("a default that a person could set is taken") {
-    for (const auto& [type, value] : std::vector<std::pair<std::int32_t, std::string_view>>{
-             {SLUICE_OPTION_STRING, ""}, {SLUICE_OPTION_INT, "-7"}, {SLUICE_OPTION_BOOL, "false"},
-             {SLUICE_OPTION_DURATION, "250ms"}, {SLUICE_OPTION_SIZE, "64MiB"}, {SLUICE_OPTION_PATH, "out"},
-             {SLUICE_OPTION_JSON, "{a: 1}"}}) {
+    for (const auto& [type, value] :
+         std::vector<std::pair<std::int32_t, std::string_view>>{{SLUICE_OPTION_STRING, ""},
+                                                                {SLUICE_OPTION_INT, "-7"},
+                                                                {SLUICE_OPTION_BOOL, "false"},
+                                                                {SLUICE_OPTION_DURATION, "250ms"},
+                                                                {SLUICE_OPTION_SIZE, "64MiB"},
+                                                                {SLUICE_OPTION_PATH, "out"},
+                                                                {SLUICE_OPTION_JSON, "{a: 1}"}}) {
         CAPTURE(type);
         CHECK(read({option(type, str(value))}));
         CHECK(read({option(type)}));
@@ -77,12 +84,17 @@ TEST_CASE("a default that a person could set is taken") {
 }
 
 TEST_CASE("a default that nobody could set is refused") {
-    for (const auto& [type, value] : std::vector<std::pair<std::int32_t, std::string_view>>{
-             {SLUICE_OPTION_INT, "7s"}, {SLUICE_OPTION_INT, ""}, {SLUICE_OPTION_BOOL, "yes"},
-             {SLUICE_OPTION_DURATION, "5000"}, {SLUICE_OPTION_SIZE, "-1"}, {SLUICE_OPTION_PATH, ""},
-             {SLUICE_OPTION_JSON, ""}}) {
+    for (const auto& [type, value] :
+         std::vector<std::pair<std::int32_t, std::string_view>>{{SLUICE_OPTION_INT, "7s"},
+                                                                {SLUICE_OPTION_INT, ""},
+                                                                {SLUICE_OPTION_BOOL, "yes"},
+                                                                {SLUICE_OPTION_DURATION, "5000"},
+                                                                {SLUICE_OPTION_SIZE, "-1"},
+                                                                {SLUICE_OPTION_PATH, ""},
+                                                                {SLUICE_OPTION_JSON, ""}}) {
         CAPTURE(type);
-        CHECK(contains(refusal(option(type, str(value))), "option 'size' has a default that does not fit"));
+        CHECK(contains(refusal(option(type, str(value))),
+                       "option 'size' has a default that does not fit"));
     }
 }
 
@@ -110,11 +122,13 @@ TEST_CASE("choices are there, and each one once") {
     CHECK(contains(refusal(option(SLUICE_OPTION_CHOICE)), "empty choice"));
     CHECK(contains(refusal(option(SLUICE_OPTION_CHOICE, none, str("a||b"))), "empty choice"));
     CHECK(contains(refusal(option(SLUICE_OPTION_CHOICE, none, str("a|b|"))), "empty choice"));
-    CHECK(contains(refusal(option(SLUICE_OPTION_CHOICE, none, str("a|b|a"))), "the choice 'a' twice"));
+    CHECK(contains(refusal(option(SLUICE_OPTION_CHOICE, none, str("a|b|a"))),
+                   "the choice 'a' twice"));
 }
 
 TEST_CASE("option names are camelCase, and `plugin` is taken") {
-    for (const std::string_view name : {"Size", "1size", "max-size", "max_size", "max.size", "größe"}) {
+    for (const std::string_view name :
+         {"Size", "1size", "max-size", "max_size", "max.size", "größe"}) {
         CAPTURE(name);
         sluice_option raw = option(SLUICE_OPTION_STRING);
         raw.name = str(name);

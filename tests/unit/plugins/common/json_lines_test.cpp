@@ -21,7 +21,9 @@ namespace {
 sluice_bytes bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-sluice_string str(std::string_view text) { return {text.data(), text.size()}; }
+sluice_string str(std::string_view text) {
+    return {text.data(), text.size()};
+}
 constexpr sluice_bytes null_bytes{nullptr, 0};
 
 sluice_record record_of(sluice_bytes key, sluice_bytes value) {
@@ -81,11 +83,10 @@ TEST_CASE("append_json_line puts bytes that are no UTF-8 into keyBase64 and valu
 }
 
 TEST_CASE("append_json_line keeps headers in order, with duplicates, nulls and bytes") {
-    const std::string out =
-        line(record_of(null_bytes, null_bytes), {{str("a"), bytes("1")},
-                                                 {str("a"), null_bytes},
-                                                 {str("b"), bytes("\xfe\xff")},
-                                                 {str("\xff"), bytes("")}});
+    const std::string out = line(record_of(null_bytes, null_bytes), {{str("a"), bytes("1")},
+                                                                     {str("a"), null_bytes},
+                                                                     {str("b"), bytes("\xfe\xff")},
+                                                                     {str("\xff"), bytes("")}});
     CHECK(out.find(R"("headers":[["a","1"],["a",null],["b",{"base64":"/v8="}],)"
                    R"([{"base64":"/w=="},""]])") != std::string::npos);
 }
@@ -94,8 +95,9 @@ TEST_CASE("append_json_line names the kind of timestamp as Kafka does, null when
     sluice_record record = record_of(null_bytes, null_bytes);
     record.timestamp_ms = std::numeric_limits<std::int64_t>::min();
     record.timestamp_type = SLUICE_TIMESTAMP_LOG_APPEND;
-    CHECK(line(record).find(R"("timestamp":-9223372036854775808,"timestampType":"LogAppendTime")") !=
-          std::string::npos);
+    CHECK(
+        line(record).find(R"("timestamp":-9223372036854775808,"timestampType":"LogAppendTime")") !=
+        std::string::npos);
     record.timestamp_ms = -1;
     record.timestamp_type = SLUICE_TIMESTAMP_NONE;
     CHECK(line(record).find(R"("timestamp":null,"timestampType":"NoTimestampType")") !=
@@ -108,7 +110,9 @@ TEST_CASE("append_json_string escapes control characters, quotes and backslashes
         std::string out;
         REQUIRE(append_json_string(out, bytes(text)));
         CHECK(out == '"' + std::string(before, 'x') +
-                         R"(\"\\\b\f\n\r\t\u0001\u001f)" "\x7f" R"(\u0000z")");
+                         R"(\"\\\b\f\n\r\t\u0001\u001f)"
+                         "\x7f"
+                         R"(\u0000z")");
     }
 }
 
@@ -118,7 +122,8 @@ TEST_CASE("append_json_string refuses what is not UTF-8 and leaves the buffer as
           "\xF5\x80\x80\x80"sv, "\xC3"sv, "\xE2\x82"sv, "\xF0\x9F\x98"sv, "\xC3\x28"sv}) {
         for (std::size_t before = 0; before < 10; ++before) {
             std::string out = "kept";
-            CHECK_FALSE(append_json_string(out, bytes(std::string(before, '\n') + std::string(wrong))));
+            CHECK_FALSE(
+                append_json_string(out, bytes(std::string(before, '\n') + std::string(wrong))));
             CHECK(out == "kept");
         }
     }
@@ -129,8 +134,14 @@ TEST_CASE("append_json_string refuses what is not UTF-8 and leaves the buffer as
 
 TEST_CASE("append_base64 is RFC 4648 with padding") {
     const std::vector<std::pair<std::string_view, std::string_view>> vectors{
-        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-        {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xfe", "+//+"}};
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xff\xfe", "+//+"}};
     for (const auto& [plain, expected] : vectors) {
         std::string out;
         append_base64(out, bytes(plain));
@@ -139,8 +150,8 @@ TEST_CASE("append_base64 is RFC 4648 with padding") {
 }
 
 TEST_CASE("value: json embeds a valid JSON value as it is") {
-    for (const std::string_view value :
-         {R"({"b":1,"a":1.10,"a":2})"sv, "[]"sv, "null"sv, R"("x")"sv, "123456789012345678901234"sv}) {
+    for (const std::string_view value : {R"({"b":1,"a":1.10,"a":2})"sv, "[]"sv, "null"sv,
+                                         R"("x")"sv, "123456789012345678901234"sv}) {
         CHECK(value_in(value, ValueMode::json) == "\"value\":" + std::string(value));
     }
 }
@@ -164,16 +175,53 @@ TEST_CASE("value: text never embeds, not even valid JSON") {
 TEST_CASE("is_json takes RFC 8259 and nothing else") {
     for (const std::string_view right :
          {"0"sv, "-0"sv, "1e5"sv, "1E+5"sv, "-1.25e-3"sv, "true"sv, " false "sv, "{}"sv, "[ ]"sv,
-          "[[],{}]"sv, R"({"":{"a":[null]}})"sv, R"("\ud83d\ude00\/")"sv, "[1 , 2]"sv, "\t\"\"\n"sv}) {
+          "[[],{}]"sv, R"({"":{"a":[null]}})"sv, R"("\ud83d\ude00\/")"sv, "[1 , 2]"sv,
+          "\t\"\"\n"sv}) {
         CAPTURE(right);
         CHECK(is_json(bytes(right)));
     }
-    for (const std::string_view wrong :
-         {""sv, " "sv, "01"sv, "+1"sv, "1."sv, ".5"sv, "1e"sv, "-"sv, "tru"sv, "nul"sv, "True"sv, "NaN"sv,
-          "Infinity"sv, "[1,]"sv, "[,1]"sv, "[1 2]"sv, "{\"a\"}"sv, "{\"a\":}"sv, "{\"a\":1,}"sv, "{1:2}"sv,
-          "{'a':1}"sv, "["sv, "{"sv, "]"sv, "[}"sv, "{]"sv, "[1"sv, "{\"a\":1"sv, "\"a"sv, "\"\\x\""sv,
-          "\"\\u12\""sv, "\"\\u12g4\""sv, "\"\n\""sv, "\"\\"sv, "1 2"sv, "{}{}"sv, "\xEF\xBB\xBF{}"sv,
-          "/**/1"sv, "\"\xff\""sv, "1\0"sv, "\x0b""1"sv}) {
+    for (const std::string_view wrong : {""sv,
+                                         " "sv,
+                                         "01"sv,
+                                         "+1"sv,
+                                         "1."sv,
+                                         ".5"sv,
+                                         "1e"sv,
+                                         "-"sv,
+                                         "tru"sv,
+                                         "nul"sv,
+                                         "True"sv,
+                                         "NaN"sv,
+                                         "Infinity"sv,
+                                         "[1,]"sv,
+                                         "[,1]"sv,
+                                         "[1 2]"sv,
+                                         "{\"a\"}"sv,
+                                         "{\"a\":}"sv,
+                                         "{\"a\":1,}"sv,
+                                         "{1:2}"sv,
+                                         "{'a':1}"sv,
+                                         "["sv,
+                                         "{"sv,
+                                         "]"sv,
+                                         "[}"sv,
+                                         "{]"sv,
+                                         "[1"sv,
+                                         "{\"a\":1"sv,
+                                         "\"a"sv,
+                                         "\"\\x\""sv,
+                                         "\"\\u12\""sv,
+                                         "\"\\u12g4\""sv,
+                                         "\"\n\""sv,
+                                         "\"\\"sv,
+                                         "1 2"sv,
+                                         "{}{}"sv,
+                                         "\xEF\xBB\xBF{}"sv,
+                                         "/**/1"sv,
+                                         "\"\xff\""sv,
+                                         "1\0"sv,
+                                         "\x0b"
+                                         "1"sv}) {
         CAPTURE(wrong);
         CHECK_FALSE(is_json(bytes(wrong)));
     }
@@ -182,8 +230,8 @@ TEST_CASE("is_json takes RFC 8259 and nothing else") {
 
 TEST_CASE("is_json refuses lone surrogate escapes, which many readers refuse") {
     for (const std::string_view wrong :
-         {R"("\ud800")"sv, R"("\ud800x")"sv, R"("\ud800\n")"sv, R"("\ud800\u0041")"sv, R"("\udc00")"sv,
-          R"("\udc00\ud800")"sv}) {
+         {R"("\ud800")"sv, R"("\ud800x")"sv, R"("\ud800\n")"sv, R"("\ud800\u0041")"sv,
+          R"("\udc00")"sv, R"("\udc00\ud800")"sv}) {
         CAPTURE(wrong);
         CHECK_FALSE(is_json(bytes(wrong)));
     }
@@ -220,11 +268,14 @@ TEST_CASE("random records come back from a JSON parser as they were") {
     const std::uint32_t seed = std::random_device{}();
     CAPTURE(seed);
     std::mt19937 random(seed);
-    constexpr std::string_view pieces[] = {"a", "Z", " ", "\"", "\\", "\n", "\r", "\x01", "\x7f", "é",
-                                           "€", "\xF0\x9F\x98\x80", "{\"a\":1}", "12345678"};
+    constexpr std::string_view pieces[] = {"a",         "Z",       " ",  "\"",
+                                           "\\",        "\n",      "\r", "\x01",
+                                           "\x7f",      "é",       "€",  "\xF0\x9F\x98\x80",
+                                           "{\"a\":1}", "12345678"};
     const auto text = [&] {
         std::string out;
-        for (std::size_t n = random() % 24; n > 0; --n) out += pieces[random() % std::size(pieces)];
+        for (std::size_t n = random() % 24; n > 0; --n)
+            out += pieces[random() % std::size(pieces)];
         return out;
     };
     for (int i = 0; i < 2000; ++i) {

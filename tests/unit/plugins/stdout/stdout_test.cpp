@@ -75,7 +75,9 @@ class Redirected {
     int before_ = -1;
 };
 
-Settings values_only() { return settings_of(plugin(), {{"format", "value"}}); }
+Settings values_only() {
+    return settings_of(plugin(), {{"format", "value"}});
+}
 
 }  // namespace
 
@@ -125,7 +127,8 @@ TEST_CASE("stdout has written everything when commit returns, and nothing waits 
     CHECK(driver.write({record_of("small")}).status == Status::ok);
     CHECK(out.read_all().empty());
     const std::string large(40'000, 'x');
-    for (int i = 0; i < 2; ++i) CHECK(driver.write({record_of(large)}).status == Status::ok);
+    for (int i = 0; i < 2; ++i)
+        CHECK(driver.write({record_of(large)}).status == Status::ok);
     CHECK(out.read_all().empty());
     std::string seen;
     std::thread reader([&] {
