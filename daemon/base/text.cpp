@@ -145,7 +145,7 @@ std::string format_size(std::uint64_t bytes) {
 std::string format_count(std::int64_t count) {
     std::string digits = std::to_string(count);
     const std::size_t first = count < 0 ? 1 : 0;
-    for (std::size_t at = digits.size(); at > first + 3; at -= 3) digits.insert(at - 3, ",");
+    for (std::size_t at = digits.size(); at > first + 3; at -= 3) digits.insert(at - 3, 1, ',');
     return digits;
 }
 

@@ -8,13 +8,6 @@
 namespace sluice::config {
 namespace {
 
-/// `path` with symbolic links followed as far as it exists.
-std::filesystem::path resolved(const std::filesystem::path& path) {
-    std::error_code code;
-    const auto found = std::filesystem::weakly_canonical(path, code);
-    return code ? path.lexically_normal() : found;
-}
-
 const Node& place_of(const Placed& placed, std::string_view key) {
     const Node* const node = placed.node->find(key);
     return node == nullptr ? *placed.node : *node;
@@ -50,33 +43,12 @@ void check_names(Context& context, const std::vector<Placed>& pipelines) {
     }
 }
 
-/// What tells the target of a sink from others: its plugin and the paths it requires (an optional one
-/// may be a certificate that many share); without those all settings, when any is required. Empty for
-/// a sink like `discard`, which any number of pipelines may use.
-std::string target_key(const Context& context, const Sink& sink) {
-    const auto found = context.plugins.plugins.find(sink.plugin);
-    if (found == context.plugins.plugins.end() || sink.target.empty()) return {};
-    std::string paths;
-    bool has_required = false;
-    for (const sink::Option& option : found->second->options()) {
-        has_required = has_required || option.required;
-        const auto setting = sink.settings.find(option.name);
-        if (option.type != SLUICE_OPTION_PATH || !option.required ||
-            setting == sink.settings.end()) {
-            continue;
-        }
-        paths += option.name + "=" + resolved(setting->second).string() + '\n';
-    }
-    if (!paths.empty()) return sink.plugin + '\n' + paths;
-    return has_required ? sink.target : std::string();
-}
-
 void check_targets(Context& context, const std::vector<Placed>& pipelines) {
     std::map<std::string, const Placed*> by_target;
     for (const Placed& placed : pipelines) {
-        const std::string key = target_key(context, placed.pipeline.sink);
-        if (key.empty()) continue;
-        const auto [first, is_new] = by_target.try_emplace(key, &placed);
+        const std::string& target = placed.pipeline.sink.target;
+        if (target.empty()) continue;  // any number of pipelines may use it
+        const auto [first, is_new] = by_target.try_emplace(target, &placed);
         if (is_new) continue;
         context.findings.error(place_of(placed, "sink").at, join_path(placed.path, "sink"),
                                "pipelines '" + first->second->pipeline.name + "' and '" +
@@ -87,9 +59,15 @@ void check_targets(Context& context, const std::vector<Placed>& pipelines) {
 
 }  // namespace
 
+std::filesystem::path followed(const std::filesystem::path& path) {
+    std::error_code code;
+    const auto found = std::filesystem::weakly_canonical(path, code);
+    return code ? path.lexically_normal() : found;
+}
+
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& directory) {
-    const std::filesystem::path inner = resolved(path);
-    const std::filesystem::path outer = resolved(directory);
+    const std::filesystem::path inner = followed(path);
+    const std::filesystem::path outer = followed(directory);
     const auto [in_outer, in_inner] =
         std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
     return in_outer == outer.end();

@@ -68,7 +68,8 @@ struct Trigger {
 struct Sink {
     std::string plugin;
     sink::Settings settings;  ///< canonical, defaults filled in
-    /// Settings that identify the target (all but secrets): a receipt is handed back to the same only.
+    /// The settings the plugin requires, which identify the target: a receipt is handed back to the
+    /// same only. Empty when it requires none.
     std::string target;
 
     bool operator==(const Sink&) const = default;

@@ -17,12 +17,31 @@ std::filesystem::path default_plugin_dir() {
     return SLUICE_INSTALLED_PLUGIN_DIR;
 }
 
+/// Dead letters are checked but not written yet: a configuration that counts on them is refused rather
+/// than half obeyed.
+void refuse_dead_letters(const std::filesystem::path& path, Loaded& loaded) {
+    if (!loaded.config) return;
+    bool refused = false;
+    for (const Pipeline& pipeline : loaded.config->pipelines) {
+        if (pipeline.errors.tolerance == Errors::Tolerance::none) continue;
+        refused = true;
+        loaded.findings.push_back(
+            {path.string(), 0, 0, "pipeline '" + pipeline.name + "': errors.tolerance",
+             "this version writes no dead letters: leave errors out; a refused record then stops the "
+             "pipeline, and `sluice offsets skip` steps over it",
+             true});
+    }
+    if (refused) loaded.config.reset();
+}
+
 }  // namespace
 
 Loaded load(const std::filesystem::path& path, const LoadOptions& options) {
-    return load_with_plugins(path, options, [](const std::filesystem::path& directory) {
+    Loaded loaded = load_with_plugins(path, options, [](const std::filesystem::path& directory) {
         return sink::load_plugins(directory.empty() ? default_plugin_dir() : directory);
     });
+    refuse_dead_letters(path, loaded);
+    return loaded;
 }
 
 }  // namespace sluice::config

@@ -20,6 +20,9 @@ void set_starting_offsets(Context& context, const Value& value, Source& source);
 /// Below "…sink": the plugin and its options. Paths are checked against `context.data_dir`.
 void read_sink(Context& context, const Node& node, const std::string& path, Pipeline& pipeline);
 
+/// `path` with symbolic links followed as far as it exists.
+std::filesystem::path followed(const std::filesystem::path& path);
+
 /// True when `path` is `directory` or below it, symbolic links followed as far as they exist.
 bool is_within(const std::filesystem::path& path, const std::filesystem::path& directory);
 

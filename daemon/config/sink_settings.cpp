@@ -133,19 +133,20 @@ void check_by_plugin(Context& context, const sink::Plugin& plugin, const Node& n
     context.findings.error(node.at, path, std::move(message));
 }
 
-/// Plugin and settings but secrets, in a form that is the same whenever they are.
+/// What tells a target from others of the same plugin: the settings it requires, without secrets. How
+/// it is written (compression, formats) may change, and it is the same target still. Empty for a sink
+/// like `discard`, which requires nothing.
 std::string target_of(const sink::Plugin& plugin, const sink::Settings& settings) {
-    std::string text = plugin.name() + " {";
-    bool first = true;
-    for (const auto& [name, value] : settings) {
-        const auto option = std::find_if(plugin.options().begin(), plugin.options().end(),
-                                         [&](const sink::Option& each) { return each.name == name; });
-        if (option != plugin.options().end() && option->secret) continue;
-        if (!first) text += ',';
-        first = false;
-        text += json_quoted(name) + ":" + json_quoted(value);
+    std::string text;
+    for (const sink::Option& option : plugin.options()) {
+        const auto setting = settings.find(option.name);
+        if (!option.required || option.secret || setting == settings.end()) continue;
+        const std::string value = option.type == SLUICE_OPTION_PATH
+                                      ? followed(setting->second).string()
+                                      : setting->second;
+        text += (text.empty() ? "" : ",") + json_quoted(option.name) + ":" + json_quoted(value);
     }
-    return text + "}";
+    return text.empty() ? text : plugin.name() + " {" + text + "}";
 }
 
 }  // namespace

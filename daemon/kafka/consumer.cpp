@@ -24,6 +24,12 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const ClientSettings& setting
     SLUICE_TRY(Conf conf, make_conf(settings, Role::consumer, limits));
     SLUICE_TRY(Client client, make_client(std::move(conf)));
     rd_kafka_poll_set_consumer(client.get());
+    // A client with a group.id looks for the group's coordinator before anything else, which often
+    // costs its first answer a second; asked for metadata first, it doesn't.
+    const struct rd_kafka_metadata* metadata = nullptr;
+    if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+    }
     Queue queue{rd_kafka_queue_get_consumer(client.get())};
     return std::unique_ptr<Consumer>(new Consumer(settings, std::move(client), std::move(queue)));
 }

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "daemon/base/text.hpp"
+#include "daemon/kafka/topic_pattern.hpp"
 
 namespace sluice::pipeline {
 namespace {
@@ -63,6 +64,24 @@ class KafkaSource final : public Source {
     Result<std::string> cluster_id() override {
         SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
         return cluster->cluster_id(look_up_timeout);
+    }
+
+    bool covers(const plan::TopicPartition& tp) const override {
+        return std::visit(
+            Overloaded{[&](const config::Topics& t) {
+                           return std::find(t.names.begin(), t.names.end(), tp.topic) != t.names.end();
+                       },
+                       [&](const config::TopicPattern& p) {
+                           const auto pattern = kafka::TopicPattern::compile(p.regex);
+                           return pattern && pattern->matches(tp.topic);
+                       },
+                       [&](const config::Assignment& a) {
+                           const auto topic = a.partitions.find(tp.topic);
+                           return topic != a.partitions.end() &&
+                                  std::find(topic->second.begin(), topic->second.end(),
+                                            tp.partition) != topic->second.end();
+                       }},
+            config_.subscription);
     }
 
     Result<std::vector<plan::PartitionFacts>> facts(

@@ -331,6 +331,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::wait_for_trigger() {
 
 asio::awaitable<Result<void>> Pipeline::Impl::open() {
     if (!source_) source_ = make_source_(config_);
+    // Topics that left the subscription keep their checkpoint, and are no loss.
+    std::erase_if(state_.positions, [this](const auto& at) { return !source_->covers(at.first); });
     auto cluster = co_await control([this] { return source_->cluster_id(); });
     if (!cluster) co_return std::move(cluster).error();
     cluster_id_ = *cluster;

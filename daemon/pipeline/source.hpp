@@ -27,6 +27,10 @@ class Source {
 
     virtual Result<std::string> cluster_id() = 0;
 
+    /// Whether the subscription takes this partition. Positions of others are left alone: they are
+    /// neither read nor missed. Does not block.
+    [[nodiscard]] virtual bool covers(const plan::TopicPartition& topic_partition) const = 0;
+
     /// All partitions of the subscription with their offsets, sorted. `known` lets it ask again when a
     /// broker briefly reports an end below a position.
     virtual Result<std::vector<plan::PartitionFacts>> facts(
