@@ -195,6 +195,11 @@ TEST_CASE("split_ranges bounds its answer before it makes it") {
               .message.find("7 ranges") != std::string::npos);
     CHECK(split(worked_example, {.max_records_per_partition = 50'000, .ranges_max = 7}).size() ==
           7);
+    // Halving reaches a minimum that the proportional split misses: 3 pieces, then 4.
+    const std::vector<OffsetRange> thirds{{{"a", 0}, 0, 29}, {{"b", 0}, 0, 29}, {{"c", 0}, 0, 29}};
+    CHECK(refusal(thirds, {.min_partitions = 4, .ranges_max = 3}).message.find("4 ranges") !=
+          std::string::npos);
+    CHECK(split(thirds, {.min_partitions = 4, .ranges_max = 4}).size() == 4);
     // The proportional split may give more than the minimum: that counts too.
     const std::vector<OffsetRange> halves{{{"a", 0}, 0, 30}, {{"b", 0}, 0, 30}};
     CHECK(refusal(halves, {.min_partitions = 3, .ranges_max = 3}).message.find("4 ranges") !=

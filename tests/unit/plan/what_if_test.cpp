@@ -177,6 +177,10 @@ TEST_CASE("what_if takes whole numbers within their bounds only") {
         CHECK(says(refusal(R"({"from": {}, "until": {}, "limit": )" + n + "}"),
                    "accepted is a whole number from 1"));
     }
+    CHECK(says(refusal(R"({"ranges": [], "minPartitions": 9223372036854775808})"),
+               "minPartitions is 9223372036854775808: accepted is"));
+    CHECK(says(refusal(R"({"ranges": [], "minPartitions": 8.0})"),
+               "minPartitions is not written as a whole number"));
     CHECK(says(refusal(R"({"ranges": [], "minPartitions": 0})"), "minPartitions is 0"));
     CHECK(says(refusal(R"({"ranges": [], "maxRecordsPerPartition": 0})"), "from 1 to"));
     CHECK(says(refusal(R"({"from": {}, "until": {}, "limit": 0})"), "limit is 0"));
