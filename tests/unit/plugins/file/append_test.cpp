@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <boost/json.hpp>
+#include <thread>
 
 #include "harness.hpp"
 
@@ -69,6 +70,28 @@ TEST_CASE("append: large and small ranges, plain and compressed, come back whole
                 for (std::int64_t offset = range.from; offset < range.until; ++offset)
                     expected += value_of(range.topic, range.partition, offset) + "\n";
         CHECK(found.begin()->second == expected);
+    }
+}
+
+TEST_CASE("writers of one batch run in parallel, in both modes") {
+    for (const std::string mode : {"append", "parts"}) {
+        CAPTURE(mode);
+        const TempDir dir;
+        Settings settings = append_settings(dir, {{"compression", "zstd"}});
+        settings["mode"] = mode;
+        TestSink sink(settings, {});
+        Plan plan;
+        for (std::int32_t partition = 0; partition < 4; ++partition)
+            plan.push_back({"orders", partition, 0, partition % 2 == 0 ? 20'000 : 5});
+        REQUIRE(sink.begin(0, plan).status == SLUICE_OK);
+        std::vector<std::thread> threads;
+        std::vector<sluice_status> answers(plan.size(), SLUICE_FATAL);
+        for (std::uint32_t i = 0; i < plan.size(); ++i)
+            threads.emplace_back([&, i] { answers[i] = sink.write(0, i, plan[i]).status; });
+        for (std::thread& thread : threads) thread.join();
+        CHECK(answers == std::vector<sluice_status>(plan.size(), SLUICE_OK));
+        REQUIRE(sink.commit(0).status == SLUICE_OK);
+        CHECK(sorted_lines(dir.path()) == expected_lines({plan}));
     }
 }
 

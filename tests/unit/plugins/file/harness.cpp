@@ -18,6 +18,9 @@
 namespace file_test {
 namespace {
 
+/// What set_error() was given in this thread's call; writers run in several.
+thread_local std::string last_error;
+
 sluice_string text_of(const std::string& text) { return {text.data(), text.size()}; }
 sluice_bytes bytes_of(const std::string& text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
@@ -59,8 +62,8 @@ TestSink::TestSink(const Settings& settings, const Checkpoint& checkpoint) {
     host_.log = [](const sluice_host* host, std::int32_t, sluice_string message) {
         self(host).log.emplace_back(message.data, message.size);
     };
-    host_.set_error = [](const sluice_host* host, sluice_string message) {
-        self(host).error_.assign(message.data, message.size);
+    host_.set_error = [](const sluice_host*, sluice_string message) {
+        last_error.assign(message.data, message.size);
     };
     host_.headers = [](const sluice_host* host, const sluice_record*) -> sluice_headers {
         return {self(host).headers.data(), self(host).headers.size()};
@@ -89,7 +92,7 @@ TestSink::~TestSink() {
 }
 
 Reply TestSink::reply(sluice_status status, sluice_bytes receipt) {
-    Reply answer{status, std::exchange(error_, {}), {}};
+    Reply answer{status, std::exchange(last_error, {}), {}};
     if (receipt.data != nullptr)
         answer.receipt.assign(reinterpret_cast<const char*>(receipt.data), receipt.size);
     return answer;

@@ -86,7 +86,6 @@ class TestSink {
     Reply reply(sluice_status status, sluice_bytes receipt = {nullptr, 0});
 
     sluice_host host_{};
-    std::string error_;
     sluice_sink* sink_ = nullptr;
     Reply opened_;
 };

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "harness.hpp"
+#include "plugins/file/directory.hpp"
 #include "plugins/file/errors.hpp"
 
 using namespace file_test;
@@ -102,6 +103,24 @@ TEST_CASE("a checkpoint older than the output is fatal in both modes") {
             CHECK(says(sink.opened().error, "checkpoint is older than the output"));
         }
         for (const auto& [name, content] : before) CHECK(contents(dir.path()).count(name) == 1);
+    }
+}
+
+TEST_CASE("a batch that was begun with other ranges is fatal, although nothing of it was committed") {
+    for (const std::string mode : {"parts", "append"}) {
+        CAPTURE(mode);
+        const TempDir dir;
+        Checkpoint checkpoint;
+        REQUIRE(run_batch(settings_of(dir, mode), checkpoint, offsets(0, 1)).status == SLUICE_OK);
+        REQUIRE(dies_at(mode == "parts" ? "file.commit.before_manifest" : "file.append.after_sync", [&] {
+            Checkpoint lost = checkpoint;
+            (void)run_batch(settings_of(dir, mode), lost, offsets(1, 3));
+        }));
+        const auto before = contents(dir.path());
+        const Reply reply = run_batch(settings_of(dir, mode), checkpoint, offsets(1, 2), true);
+        CHECK(reply.status == SLUICE_FATAL);
+        CHECK(says(reply.error, "begun there before, with other ranges"));
+        CHECK(contents(dir.path()) == before);
     }
 }
 
@@ -232,12 +251,22 @@ TEST_CASE("symbolic links inside path are not followed") {
         CHECK(sink.opened().status == SLUICE_FATAL);
         CHECK(says(sink.opened().error, "symbolic link"));
     }
+    SUBCASE("where a file is created") {
+        using namespace sluice::plugins::file;
+        fs::create_symlink(outside.path() / "new", dir.path() / "piece");
+        write_file(dir.path() / "there", "mine");
+        const Directory directory = Directory::open_path(dir.path().string(), Modes{});
+        CHECK_THROWS_AS((void)directory.create("piece"), Fatal);
+        CHECK_THROWS_AS((void)directory.create("there"), Fatal);
+        CHECK(read_file(dir.path() / "there") == "mine");
+        CHECK_FALSE(fs::exists(outside.path() / "new"));
+    }
     SUBCASE("path itself may be one") {
         fs::create_directory_symlink(outside.path(), dir.path() / "link");
         Settings settings = settings_of(dir, "parts");
         settings["path"] = (dir.path() / "link").string();
         CHECK(run_batch(settings, checkpoint, offsets(0, 1)).status == SLUICE_OK);
-        return;
+        fs::remove_all(outside.path() / "orders");
     }
     CHECK(contents(outside.path()).size() <= 1);
     for (const auto& [name, content] : contents(outside.path())) CHECK(content.empty());
