@@ -46,9 +46,12 @@ TEST_CASE("call hears a daemon that refuses a body before it has read all of it"
     Router router;
     router.add("POST", "/c", Access::write, [](const Request&) { return empty_response(204); });
     const Daemon daemon(std::move(router));
-    const auto refused = call(daemon.socket_path(), "POST", "/c", std::string(6U << 20, 'x'));
-    REQUIRE_MESSAGE(refused, refused.error().message);
-    CHECK(refused->status == 413);
+    // 20 MiB are more than the server reads of what it has refused: it hangs up while we send.
+    for (const std::size_t size : {6U << 20, 20U << 20}) {
+        const auto refused = call(daemon.socket_path(), "POST", "/c", std::string(size, 'x'));
+        REQUIRE_MESSAGE(refused, refused.error().message);
+        CHECK(refused->status == 413);
+    }
 }
 
 TEST_CASE("call says that no daemon answers, and how to look") {
