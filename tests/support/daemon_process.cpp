@@ -57,18 +57,32 @@ DaemonProcess::~DaemonProcess() {
     if (pid_ > 0 && !ended_) kill();
 }
 
-void DaemonProcess::start(const std::map<std::string, std::string>& environment) {
+void DaemonProcess::start(const std::map<std::string, std::string>& environment,
+                          const std::vector<std::string>& wrapper) {
     if (pid_ > 0 && !ended_) throw std::runtime_error("sluiced is running already");
     const auto config = folder_ / "sluice.yaml";
     std::ofstream(config) << yaml_;
     const int log = open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (log < 0) throw std::runtime_error("cannot write the daemon's log");
     ended_.reset();
-    pid_ = spawn({binary("sluiced"), "--config", config.string()}, environment, -1, log, log);
+    std::vector<std::string> command = wrapper;
+    for (const auto& word : {binary("sluiced"), std::string("--config"), config.string()}) {
+        command.push_back(word);
+    }
+    pid_ = spawn(command, environment, -1, log, log);
     close(log);
 }
 
 bool DaemonProcess::is_running() { return pid_ > 0 && !wait(std::chrono::milliseconds{0}); }
+
+bool DaemonProcess::says(const std::string& text, std::chrono::milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    while (log().find(text) == std::string::npos) {
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+    return true;
+}
 
 void DaemonProcess::signal(int number) {
     if (pid_ > 0 && !ended_) ::kill(pid_, number);

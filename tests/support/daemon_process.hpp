@@ -34,7 +34,12 @@ class DaemonProcess {
     DaemonProcess(std::filesystem::path folder, std::string yaml);
     ~DaemonProcess();
 
-    void start(const std::map<std::string, std::string>& environment = {});
+    /// `wrapper` is a command that ends by executing its arguments (unshare, sh -c '… exec "$@"' sh).
+    void start(const std::map<std::string, std::string>& environment = {},
+               const std::vector<std::string>& wrapper = {});
+    /// Waits until its log says `text`.
+    [[nodiscard]] bool says(const std::string& text,
+                            std::chrono::milliseconds limit = std::chrono::seconds{30});
     [[nodiscard]] bool is_running();
     void signal(int number);
     void kill();

@@ -1,0 +1,188 @@
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <fstream>
+
+#include "daemon/kafka/embedded_broker.hpp"
+#include "tests/support/e2e.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+struct Setup {
+    explicit Setup(const std::string& name) : folder(name), topic(Kafka::unique(name)) {
+        kafka.create_topic(topic, 2);
+        pipeline.topics = {topic};
+        pipeline.out = folder.path() / "out";
+    }
+    void produce(std::int64_t count) {
+        kafka.produce_numbers(topic, 0, count);
+        kafka.produce_numbers(topic, 1, count);
+    }
+    std::string yaml() const {
+        return config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline));
+    }
+    Ledger expected() const { return visible_in_kafka(kafka.bootstrap(), {topic}); }
+    Ledger delivered() const { return delivered_in(folder.path() / "out"); }
+
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder;
+    const std::string topic;
+    PipelineYaml pipeline;
+};
+
+int run_to_end(DaemonProcess& daemon, const std::map<std::string, std::string>& environment = {}) {
+    daemon.start(environment);
+    const auto ended = daemon.wait();
+    INFO(daemon.log());
+    REQUIRE(ended);
+    REQUIRE(ended->code);
+    return *ended->code;
+}
+
+void copy_tree(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint restored from yesterday is refused, and the output is left alone") {
+    for (const std::string mode : {"parts", "append"}) {
+        CAPTURE(mode);
+        Setup setup("yesterday-" + mode);
+        setup.pipeline.sink = "plugin: file\nformat: json\nmode: " + mode + "\n";
+        setup.produce(300);
+        DaemonProcess daemon(setup.folder.path(), setup.yaml());
+        REQUIRE(run_to_end(daemon) == 0);
+        const auto data = setup.folder.path() / "data";
+        const auto backup = setup.folder.path() / "backup";
+        copy_tree(data, backup);
+        setup.produce(300);
+        REQUIRE(run_to_end(daemon) == 0);
+        const Ledger before = setup.delivered();
+        copy_tree(backup, data);
+        CHECK(run_to_end(daemon) == 1);
+        CHECK_MESSAGE(daemon.log().find("checkpoint is older than the output") != std::string::npos,
+                      daemon.log());
+        CHECK(difference(before, setup.delivered()) == "");
+    }
+}
+
+TEST_CASE("a checkpoint of another cluster is refused") {
+    Setup setup("othercluster");
+    setup.produce(10);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    REQUIRE(run_to_end(daemon) == 0);
+    auto other = kafka::EmbeddedBroker::start();
+    REQUIRE(other);
+    REQUIRE((*other)->create_topic(setup.topic, 2));
+    daemon.set_yaml(config_yaml(setup.folder.path(),
+                                pipeline_yaml((*other)->bootstrap_servers(), setup.pipeline)));
+    CHECK(run_to_end(daemon) == 1);
+    CHECK_MESSAGE(daemon.log().find("cluster") != std::string::npos, daemon.log());
+    CHECK_MESSAGE(daemon.log().find("code=configuration") != std::string::npos, daemon.log());
+    CHECK(count(setup.delivered()) == 20);
+}
+
+TEST_CASE("a renamed pipeline is refused until renamedFrom says so, and then goes on") {
+    Setup setup("renamed");
+    setup.pipeline.sink = "plugin: file\nformat: json\nmode: append\n";
+    setup.produce(10);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    REQUIRE(run_to_end(daemon) == 0);
+    setup.pipeline.name = "sales";
+    daemon.set_yaml(setup.yaml());
+    CHECK(run_to_end(daemon) == 78);
+    CHECK_MESSAGE(daemon.log().find("renamedFrom: orders") != std::string::npos, daemon.log());
+    CHECK(count(setup.delivered()) == 20);
+}
+
+TEST_CASE("a second daemon on the same data directory is refused by the name of the first") {
+    Setup setup("second");
+    setup.pipeline.trigger = "{ processingTime: 1s }";
+    DaemonProcess first(setup.folder.path(), setup.yaml());
+    first.start();
+    REQUIRE(first.says("ready"));
+    const auto elsewhere = setup.folder.path() / "elsewhere";
+    std::filesystem::create_directory(elsewhere);
+    DaemonProcess second(elsewhere, setup.yaml());
+    CHECK(run_to_end(second) == 75);
+    CHECK_MESSAGE(second.log().find(std::to_string(first.pid())) != std::string::npos, second.log());
+    CHECK(first.is_running());
+    first.signal(SIGTERM);
+    CHECK(first.wait()->code == 0);
+}
+
+TEST_CASE("a broker that is not there keeps nothing from being ready, and gives up with 75 when asked") {
+    const WorkFolder folder("nobroker");
+    PipelineYaml pipeline;
+    pipeline.topics = {"orders"};
+    pipeline.out = folder.path() / "out";
+    pipeline.trigger = "{ processingTime: 1s }";
+    DaemonProcess waiting(folder.path(), config_yaml(folder.path(), pipeline_yaml("127.0.0.1:1", pipeline)));
+    waiting.start();
+    CHECK(waiting.says("ready"));
+    CHECK(waiting.says("retrying"));
+    waiting.signal(SIGTERM);
+    CHECK(waiting.wait()->code == 0);
+
+    pipeline.trigger = "availableNow";
+    pipeline.extra = "errors: { retry: { timeout: 1s } }\n";
+    DaemonProcess giving_up(folder.path(), config_yaml(folder.path(), pipeline_yaml("127.0.0.1:1", pipeline)));
+    CHECK(run_to_end(giving_up) == 75);
+    CHECK(giving_up.log().find("127.0.0.1:1") != std::string::npos);
+}
+
+TEST_CASE("a full disk under the sink is waited for, and nothing is lost or doubled") {
+    Setup setup("fulldisk");
+    setup.pipeline.trigger = "{ processingTime: 100ms }";
+    setup.pipeline.source_extra = "maxOffsetsPerTrigger: 2000\n";
+    setup.pipeline.extra = "errors: { retry: { delayMax: 300ms } }\n";
+    setup.produce(6'000);
+    const auto disk = setup.folder.path() / "disk";
+    std::filesystem::create_directory(disk);
+    setup.pipeline.out = disk / "out";
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    // A small disk of its own, in a mount namespace that ends with the daemon.
+    daemon.start({}, {"/usr/bin/unshare", "--mount", "--map-root-user", "/bin/sh", "-c",
+                      "mount -t tmpfs -o size=600k tmpfs " + disk.string() + " && exec \"$@\"", "sh"});
+    REQUIRE(daemon.says("No space left on device"));
+    CHECK(daemon.says("retrying"));
+    const std::string remount = "nsenter --user --preserve-credentials --mount --target " +
+                                std::to_string(daemon.pid()) + " mount -o remount,size=64m " +
+                                disk.string();
+    REQUIRE(std::system(remount.c_str()) == 0);
+    const std::filesystem::path seen =
+        "/proc/" + std::to_string(daemon.pid()) + "/root" + (disk / "out").string();
+    const Ledger expected = setup.expected();
+    CHECK_MESSAGE(wait_until([&] { return count(delivered_in(seen)) >= count(expected); },
+                             std::chrono::seconds{30}),
+                  daemon.log());
+    CHECK(difference(expected, delivered_in(seen)) == "");
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+}
+
+TEST_CASE("a full disk under the checkpoints fails the pipeline, and nothing is lost or doubled") {
+    Setup setup("fulldata");
+    setup.pipeline.source_extra = "maxOffsetsPerTrigger: 100\n";
+    setup.produce(2'000);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    const auto data = setup.folder.path() / "data";
+    std::filesystem::create_directory(data);
+    // The disk is filled to its last pages once the daemon runs.
+    const std::string script = "mount -t tmpfs -o size=8m tmpfs " + data.string() +
+                               " && head -c 7600000 /dev/zero > " + (data / "ballast").string() +
+                               "; exec \"$@\"";
+    daemon.start({}, {"/usr/bin/unshare", "--mount", "--map-root-user", "/bin/sh", "-c", script, "sh"});
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    INFO(daemon.log());
+    REQUIRE(ended->code);
+    CHECK((*ended->code == 74 || *ended->code == 1 || *ended->code == 0));
+    if (*ended->code != 0) CHECK(daemon.log().find("No space left") != std::string::npos);
+    CHECK(count(setup.delivered()) <= count(setup.expected()));
+}

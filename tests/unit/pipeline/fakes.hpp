@@ -1,0 +1,188 @@
+#pragma once
+// A Kafka and a sink in memory, which do what they are told and remember what was asked of them.
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/pipeline/source.hpp"
+#include "daemon/sink/plugin.hpp"
+
+namespace sluice::pipeline::testing {
+
+using plan::TopicPartition;
+
+/// Partitions with offsets; a record at each but those in `invisible`.
+struct FakeKafka {
+    std::map<TopicPartition, plan::PartitionFacts> partitions;
+    std::set<std::pair<TopicPartition, std::int64_t>> invisible;
+    std::function<Result<void>(const plan::PlannedRange&)> before_read;
+    std::function<Result<void>()> before_facts;
+    std::mutex mutex;
+
+    void set(const std::string& topic, std::int32_t partition, std::int64_t earliest,
+             std::int64_t latest, const std::string& id = "id-1") {
+        const TopicPartition tp{topic, partition};
+        partitions[tp] = {tp, earliest, latest, id, 0};
+    }
+};
+
+class FakeSource final : public Source {
+ public:
+    explicit FakeSource(FakeKafka& kafka) : kafka_(kafka) {}
+
+    Result<std::string> cluster_id() override { return std::string("cluster-1"); }
+    bool covers(const TopicPartition&) const override { return true; }
+
+    Result<std::vector<plan::PartitionFacts>> facts(const std::map<TopicPartition, plan::Position>&,
+                                                    const std::stop_token&) override {
+        if (kafka_.before_facts) SLUICE_CHECK(kafka_.before_facts());
+        std::vector<plan::PartitionFacts> facts;
+        for (const auto& [tp, fact] : kafka_.partitions) facts.push_back(fact);
+        return facts;
+    }
+
+    Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {
+        InitialOffsets initial;
+        for (const auto& fact : facts) {
+            initial.positions[fact.topic_partition] = {fact.earliest, -1, fact.topic_id, -1};
+        }
+        initial.json = "{}";
+        return initial;
+    }
+
+    Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool,
+                                    const kafka::RecordHandler& handler,
+                                    const std::stop_token&) override {
+        if (kafka_.before_read) {
+            const std::lock_guard lock(kafka_.mutex);
+            SLUICE_CHECK(kafka_.before_read(range));
+        }
+        const TopicPartition& tp = range.range.topic_partition;
+        const auto found = kafka_.partitions.find(tp);
+        if (found == kafka_.partitions.end() || range.range.from < found->second.earliest ||
+            range.range.until > found->second.latest) {
+            return Error{ErrorCode::out_of_range, plan::to_string(tp) + ": out of range"};
+        }
+        kafka::RangeCounts counts;
+        for (std::int64_t offset = range.range.from; offset < range.range.until; ++offset) {
+            if (kafka_.invisible.contains({tp, offset})) {
+                ++counts.gaps;
+                continue;
+            }
+            sluice_record record{};
+            record.topic = {tp.topic.data(), tp.topic.size()};
+            record.partition = tp.partition;
+            record.offset = offset;
+            SLUICE_CHECK(handler({&record, 1}));
+            ++counts.polled;
+        }
+        return counts;
+    }
+
+    void release() override {}
+
+ private:
+    FakeKafka& kafka_;
+};
+
+/// What a sink was given, and how it shall answer. Survives the sink, as a target does.
+struct FakeTarget {
+    using Records = std::multiset<std::pair<TopicPartition, std::int64_t>>;
+    Records visible;
+    std::map<std::uint64_t, Records> committed;
+    Records staged;
+    std::vector<std::string> calls;
+    std::function<sink::Reply(const std::string& call)> answer;  ///< asked first at every call
+    std::function<sink::WriteReply(const sluice_record&)> write;
+    std::mutex mutex;
+
+    sink::Reply ask(const std::string& call) {
+        const std::lock_guard lock(mutex);
+        calls.push_back(call);
+        return answer ? answer(call) : sink::Reply{};
+    }
+};
+
+class FakeSink final : public sink::Sink {
+ public:
+    explicit FakeSink(FakeTarget& target) : target_(target) {}
+
+    sink::Reply begin(const sink::Batch& batch) override {
+        sink::Reply reply = target_.ask("begin " + std::to_string(batch.id) + (batch.is_rerun ? " again" : ""));
+        target_.staged.clear();
+        if (reply.status == sink::Status::ok && target_.committed.contains(batch.id)) {
+            return {sink::Status::already_committed, "", "receipt " + std::to_string(batch.id)};
+        }
+        return reply;
+    }
+    sink::WriterReply open_writer(const sink::Range&) override {
+        return {target_.ask("open_writer"), std::make_unique<FakeWriter>(target_)};
+    }
+    sink::Reply commit(std::uint64_t id) override {
+        sink::Reply reply = target_.ask("commit " + std::to_string(id));
+        if (reply.status != sink::Status::ok) return reply;
+        target_.committed[id] = target_.staged;
+        target_.visible.insert(target_.staged.begin(), target_.staged.end());
+        reply.receipt = "receipt " + std::to_string(id);
+        return reply;
+    }
+    sink::Reply abort(std::uint64_t id) override {
+        target_.staged.clear();
+        return target_.ask("abort " + std::to_string(id));
+    }
+
+ private:
+    class FakeWriter final : public sink::Writer {
+     public:
+        explicit FakeWriter(FakeTarget& target) : target_(target) {}
+        sink::WriteReply write(std::span<const sluice_record> records) override {
+            for (const sluice_record& record : records) {
+                if (target_.write) {
+                    sink::WriteReply reply = target_.write(record);
+                    if (reply.status != sink::Status::ok) return reply;
+                }
+                const std::lock_guard lock(target_.mutex);
+                target_.staged.insert({{{record.topic.data, record.topic.size}, record.partition},
+                                       record.offset});
+            }
+            return {};
+        }
+        sink::Reply close(bool) override { return target_.ask("close_writer"); }
+
+     private:
+        FakeTarget& target_;
+    };
+    FakeTarget& target_;
+};
+
+class FakePlugin final : public sink::Plugin {
+ public:
+    explicit FakePlugin(FakeTarget& target) : target_(target) {}
+    const std::string& name() const override { return name_; }
+    const std::string& version() const override { return name_; }
+    const std::string& sentence() const override { return name_; }
+    sink::Guarantee guarantee() const override { return sink::Guarantee::exactly_once; }
+    bool ordered() const override { return false; }
+    const std::vector<sink::Option>& options() const override { return options_; }
+    const std::filesystem::path& file() const override { return file_; }
+    Result<void> check(const std::string&, const sink::Settings&) const override { return {}; }
+    sink::OpenReply open(const sink::SinkContext& context, const sink::Settings&,
+                         const std::atomic<bool>&) const override {
+        sink::Reply reply = target_.ask("open " + context.receipt.value_or("without receipt"));
+        if (reply.status != sink::Status::ok) return {reply, nullptr};
+        return {reply, std::make_unique<FakeSink>(target_)};
+    }
+
+ private:
+    FakeTarget& target_;
+    const std::string name_ = "fake";
+    const std::vector<sink::Option> options_;
+    const std::filesystem::path file_;
+};
+
+}  // namespace sluice::pipeline::testing

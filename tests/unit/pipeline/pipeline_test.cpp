@@ -1,0 +1,350 @@
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "checkpoints/store.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/pipeline/pipeline.hpp"
+#include "tests/unit/pipeline/fakes.hpp"
+
+using namespace sluice;
+using namespace sluice::pipeline;
+using namespace sluice::pipeline::testing;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+/// A pipeline with everything around it in memory, run from start to end.
+struct World {
+    World() {
+        log::set_level(log::Level::off);
+        config.name = "orders";
+        config.sink.plugin = "fake";
+        config.trigger.kind = config::TriggerKind::available_now;
+        config.source.max_offsets_per_trigger = std::int64_t{10};
+        config.errors.retry_delay_max = 1ms;
+    }
+
+    /// Runs it until it ends by itself; `watch` is asked every few milliseconds meanwhile.
+    Status run(const std::function<void(Pipeline&)>& watch = {}) {
+        asio::io_context io;
+        asio::thread_pool control(1);
+        asio::thread_pool workers(2);
+        Environment environment{io.get_executor(), control, workers, *store, system_clock(), 2, {}, {}};
+        Pipeline pipeline(environment, config, std::make_shared<FakePlugin>(target),
+                          [this](const config::Pipeline&) { return std::make_unique<FakeSource>(kafka); });
+        asio::co_spawn(pipeline.strand(), pipeline.run(), asio::detached);
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (!pipeline.has_ended()) {
+            io.restart();
+            io.run_for(2ms);
+            if (watch) watch(pipeline);
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+        }
+        exit_code = pipeline.exit_code();
+        return pipeline.status();
+    }
+
+    /// Every visible record of the fake Kafka, once.
+    FakeTarget::Records everything() const {
+        FakeTarget::Records records;
+        for (const auto& [tp, fact] : kafka.partitions) {
+            for (auto offset = fact.earliest; offset < fact.latest; ++offset) {
+                if (!kafka.invisible.contains({tp, offset})) records.insert({tp, offset});
+            }
+        }
+        return records;
+    }
+
+    FakeKafka kafka;
+    FakeTarget target;
+    config::Pipeline config;
+    std::unique_ptr<checkpoints::Store> store = checkpoints::make_memory_store();
+    int exit_code = -1;
+};
+
+const TopicPartition orders0{"orders", 0};
+
+}  // namespace
+
+TEST_CASE("availableNow delivers everything once, in capped batches, and is done") {
+    World world;
+    world.kafka.set("orders", 0, 0, 25);
+    world.kafka.set("orders", 1, 5, 12);
+    const Status status = world.run();
+    CHECK(status.state == State::done);
+    CHECK(world.exit_code == 0);
+    CHECK(world.target.visible == world.everything());
+    const auto batches = *world.store->batches("orders", 100);
+    REQUIRE(batches.size() == 4);  // 32 offsets, at most 10 a batch
+    for (const auto& batch : batches) {
+        std::uint64_t offsets = 0;
+        for (const auto& range : batch.plan.ranges) offsets += plan::size_of(range.range);
+        CHECK(offsets <= 10);
+        REQUIRE(batch.commit);
+        CHECK(batch.commit->state == checkpoints::BatchState::committed);
+    }
+    CHECK((*world.store->load("orders")).positions.at(orders0).offset == 25);
+    CHECK(world.store->load("orders")->receipt->bytes == "receipt 3");
+}
+
+TEST_CASE("a second run goes on from the checkpoint, with the receipt handed back") {
+    World world;
+    world.kafka.set("orders", 0, 0, 10);
+    world.run();
+    world.kafka.set("orders", 0, 0, 15);
+    world.target.calls.clear();
+    world.run();
+    CHECK(world.target.calls.front() == "open receipt 0");
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("offsets without a record are counted as gaps") {
+    World world;
+    world.kafka.set("orders", 0, 0, 5);
+    world.kafka.invisible = {{orders0, 1}, {orders0, 4}};
+    world.run();
+    const auto batch = *world.store->batch("orders", 0);
+    REQUIRE(batch.commit);
+    CHECK(batch.commit->books.at(0).polled == 3);
+    CHECK(batch.commit->books.at(0).gaps == 2);
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a plan left behind by a crash is run again under its own id and ranges") {
+    World world;
+    world.kafka.set("orders", 0, 0, 30);
+    REQUIRE(world.store->put_initial("orders", "{}", {{orders0, {0, -1, "id-1", -1}}}));
+    checkpoints::Plan plan{0, from_epoch_ms(1), {{{orders0, 0, 17}, -1, "id-1", {}}}};
+    REQUIRE(world.store->put_plan("orders", plan, {}));
+    world.run();
+    const auto begin = std::find(world.target.calls.begin(), world.target.calls.end(), "begin 0 again");
+    CHECK(begin != world.target.calls.end());
+    CHECK(world.store->batch("orders", 0)->plan.ranges.at(0).range.until == 17);
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a batch the sink already has is counted, not written again") {
+    World world;
+    world.kafka.set("orders", 0, 0, 7);
+    REQUIRE(world.store->put_initial("orders", "{}", {{orders0, {0, -1, "id-1", -1}}}));
+    REQUIRE(world.store->put_plan("orders", {0, from_epoch_ms(1), {{{orders0, 0, 7}, -1, "id-1", {}}}}, {}));
+    for (std::int64_t i = 0; i < 7; ++i) world.target.visible.insert({orders0, i});
+    world.target.committed[0] = world.target.visible;
+    world.run();
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->batch("orders", 0)->commit->books.at(0).polled == 7);
+
+    SUBCASE("and when it can't be read any more, it is recovered") {
+        World late;
+        late.kafka.set("orders", 0, 5, 7);
+        REQUIRE(late.store->put_initial("orders", "{}", {{orders0, {0, -1, "id-1", -1}}}));
+        REQUIRE(late.store->put_plan("orders", {0, from_epoch_ms(1), {{{orders0, 0, 7}, -1, "id-1", {}}}}, {}));
+        late.target.committed[0] = {};
+        CHECK(late.run().state == State::done);
+        CHECK(late.store->batch("orders", 0)->commit->state == checkpoints::BatchState::recovered);
+        CHECK(late.store->load("orders")->positions.at(orders0).offset == 7);
+    }
+}
+
+TEST_CASE("a commit in doubt is aborted and begun again, and leaves no duplicate") {
+    World world;
+    world.kafka.set("orders", 0, 0, 8);
+    int doubts = 0;
+    world.target.answer = [&](const std::string& call) -> sink::Reply {
+        if (call == "commit 0" && ++doubts == 1) {
+            // It went through, only its answer was lost.
+            world.target.committed[0] = world.target.staged;
+            world.target.visible = world.target.staged;
+            return {sink::Status::retry, "connection lost", ""};
+        }
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    const auto& calls = world.target.calls;
+    const auto abort = std::find(calls.begin(), calls.end(), "abort 0");
+    REQUIRE(abort != calls.end());
+    CHECK(*(abort + 1) == "begin 0 again");
+}
+
+TEST_CASE("a sink that asks for a retry gets the same records until it takes them") {
+    World world;
+    world.kafka.set("orders", 0, 0, 8);
+    int refusals = 0;
+    bool seen_retrying = false;
+    world.target.write = [&](const sluice_record& record) -> sink::WriteReply {
+        if (record.offset == 3 && ++refusals <= 6) return {sink::Status::retry, "busy", 0, {}};
+        return {};
+    };
+    const Status status = world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (now.state != State::retrying) return;
+        seen_retrying = true;
+        CHECK(now.attempt >= 1);
+        CHECK(now.reason.find("busy") != std::string::npos);
+    });
+    CHECK(status.state == State::done);
+    CHECK(refusals == 7);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->batch("orders", 0)->commit->attempts == 2);
+    (void)seen_retrying;  // a pause of a millisecond may pass between two looks
+}
+
+TEST_CASE("retrying ends after errors.retry.timeout, with exit code 75") {
+    World world;
+    world.kafka.set("orders", 0, 0, 8);
+    world.config.errors.retry_timeout = 30ms;
+    world.target.answer = [](const std::string& call) -> sink::Reply {
+        if (call.starts_with("open")) return {sink::Status::retry, "no route to the database", ""};
+        return {};
+    };
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(world.exit_code == 75);
+    CHECK(status.reason.find("no route to the database") != std::string::npos);
+}
+
+TEST_CASE("a refused record stops the pipeline, named, and nothing of its batch is visible") {
+    World world;
+    world.kafka.set("orders", 0, 0, 8);
+    world.target.write = [](const sluice_record& record) -> sink::WriteReply {
+        if (record.offset != 5) return {};
+        return {sink::Status::reject, "", SLUICE_REJECT_WHICH, {{0, "not a number"}}};
+    };
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(world.exit_code == 1);
+    CHECK(status.reason.find("orders-0@5: not a number") != std::string::npos);
+    CHECK(world.target.visible.empty());
+    CHECK(world.store->load("orders")->positions.at(orders0).offset == 0);
+}
+
+TEST_CASE("FATAL from any call of the sink fails the pipeline and commits nothing") {
+    for (const char* fatal : {"open without receipt", "begin 0", "open_writer", "close_writer", "commit 0"}) {
+        CAPTURE(fatal);
+        World world;
+        world.kafka.set("orders", 0, 0, 8);
+        world.target.answer = [&](const std::string& call) -> sink::Reply {
+            if (call == fatal) return {sink::Status::fatal, "somebody has to look", ""};
+            return {};
+        };
+        const Status status = world.run();
+        CHECK(status.state == State::failed);
+        CHECK(status.reason.find("somebody has to look") != std::string::npos);
+        CHECK(world.target.visible.empty());
+        const auto state = world.store->load("orders");
+        REQUIRE(state);
+        for (const auto& [tp, position] : state->positions) CHECK(position.offset == 0);
+    }
+}
+
+TEST_CASE("a batch that the sink has but the checkpoint never ran is refused") {
+    World world;
+    world.kafka.set("orders", 0, 0, 8);
+    world.target.committed[0] = {};
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(status.reason.find("the checkpoint is older than the output") != std::string::npos);
+}
+
+TEST_CASE("data loss found at planning stops the pipeline with the command that continues") {
+    World world;
+    world.kafka.set("orders", 0, 0, 10);
+    world.run();
+    world.kafka.set("orders", 0, 14, 20);
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(status.error_code == ErrorCode::data_loss);
+    CHECK(status.reason.find("sluice losses accept orders --execute") != std::string::npos);
+    const auto losses = *world.store->losses("orders");
+    REQUIRE(losses.size() == 1);
+    CHECK_FALSE(losses[0].accepted);
+    CHECK(plan::records_lost(losses[0].loss) == 4);
+
+    SUBCASE("and with failOnDataLoss: false it goes on, and the ledger has the loss once") {
+        world.config.source.fail_on_data_loss = false;
+        CHECK(world.run().state == State::done);
+        const auto after = *world.store->losses("orders");
+        REQUIRE(after.size() == 1);
+        CHECK(after[0].accepted);
+        CHECK(world.store->load("orders")->positions.at(orders0).offset == 20);
+        CHECK(world.target.visible.count({orders0, 14}) == 1);
+    }
+}
+
+TEST_CASE("records that expire while their plan is being run are lost, counted, and nothing else is") {
+    World world;
+    world.config.source.fail_on_data_loss = false;
+    world.config.source.max_offsets_per_trigger = config::Unlimited{};
+    world.kafka.set("orders", 0, 0, 20);
+    bool expired = false;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (!expired) {
+            expired = true;
+            world.kafka.set("orders", 0, 6, 20);
+        }
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    const auto batch = *world.store->batch("orders", 0);
+    REQUIRE(batch.commit);
+    CHECK(batch.commit->books.at(0).lost == 6);
+    CHECK(batch.commit->books.at(0).polled == 14);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->losses("orders")->size() == 1);
+}
+
+TEST_CASE("a reader out of range without a loss behind it is tried again") {
+    World world;
+    world.kafka.set("orders", 0, 0, 20);
+    int failures = 0;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (++failures <= 2) return Error{ErrorCode::out_of_range, "a leader on the move"};
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->losses("orders")->empty());
+}
+
+TEST_CASE("once takes everything in one batch, whatever the limits say") {
+    World world;
+    world.config.trigger.kind = config::TriggerKind::once;
+    world.kafka.set("orders", 0, 0, 35);
+    CHECK(world.run().state == State::done);
+    CHECK(world.store->batches("orders", 10)->size() == 1);
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a pipeline under processingTime catches up, pauses, resumes and shuts down") {
+    World world;
+    world.config.trigger = {config::TriggerKind::processing_time, 5ms};
+    world.kafka.set("orders", 0, 0, 12);
+    int step = 0;
+    world.run([&](Pipeline& pipeline) {
+        const State now = pipeline.status().state;
+        switch (step) {
+            case 0:
+                if (now != State::caught_up) return;
+                pipeline.set_run_state(checkpoints::RunState::paused);
+                break;
+            case 1:
+                if (now != State::paused) return;
+                pipeline.set_run_state(checkpoints::RunState::running);
+                break;
+            case 2:
+                if (now != State::caught_up) return;
+                pipeline.shut_down();
+                break;
+            default: return;
+        }
+        ++step;
+    });
+    CHECK(step == 3);
+    CHECK(world.target.visible == world.everything());
+}
