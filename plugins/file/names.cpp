@@ -28,7 +28,7 @@ std::string padded_pair(std::uint64_t from, std::uint64_t until) {
 
 std::string topic_directory(std::string_view topic) {
     if (topic.empty() || topic == "." || topic == "..")
-        throw Fatal("'" + std::string(topic) + "' is no topic that a directory can be named after");
+        throw Fatal("no directory can be named after topic '" + std::string(topic) + "'");
     const bool ours = topic == owner_file || topic == manifests_directory;
     std::string name;
     for (std::size_t i = 0; i < topic.size(); ++i) {
@@ -49,7 +49,11 @@ std::string partition_directory(std::int32_t partition) {
     return "partition=" + std::to_string(partition);
 }
 
-std::string manifest_name(std::uint64_t batch) { return "_" + std::to_string(batch) + ".json"; }
+std::string manifest_name(std::uint64_t batch) {
+    std::string name = "_";
+    name.append(std::to_string(batch)).append(".json");
+    return name;
+}
 
 std::string staging_name(std::uint64_t batch) {
     return std::string(staging_prefix) + std::to_string(batch);
@@ -72,8 +76,13 @@ std::string plan_fingerprint(const Ranges& ranges) {
     };
     for (const Range& range : ranges) {
         add(range.topic);
-        add("/" + std::to_string(range.partition) + ":" + std::to_string(range.from) + "-" +
-            std::to_string(range.until) + "\n");
+        add("/");
+        add(std::to_string(range.partition));
+        add(":");
+        add(std::to_string(range.from));
+        add("-");
+        add(std::to_string(range.until));
+        add("\n");
     }
     std::string text(16, '0');
     for (std::size_t i = 16; i-- > 0; hash >>= 4) text[i] = hex_digits[hash & 15];

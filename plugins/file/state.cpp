@@ -47,19 +47,19 @@ class Fields {
 
     [[nodiscard]] const json::value& at(std::string_view name) const {
         const auto* found = object_->if_contains(name);
-        if (found == nullptr) damaged("\"" + std::string(name) + "\" is missing");
+        if (found == nullptr) damaged(name, "is missing");
         return *found;
     }
     [[nodiscard]] std::string text(std::string_view name) const {
         const json::value& value = at(name);
-        if (!value.is_string()) damaged("\"" + std::string(name) + "\" is no text");
+        if (!value.is_string()) damaged(name, "is no text");
         return std::string(value.get_string());
     }
     template <class Number>
     [[nodiscard]] Number number(std::string_view name) const {
         boost::system::error_code error;
         const auto value = at(name).to_number<Number>(error);
-        if (error) damaged("\"" + std::string(name) + "\" is no number of its kind");
+        if (error) damaged(name, "is no number of its kind");
         return value;
     }
     [[nodiscard]] std::optional<std::uint64_t> optional_number(std::string_view name) const {
@@ -72,7 +72,7 @@ class Fields {
         const auto [end, error] =
             std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
         if (error != std::errc() || end != digits.data() + digits.size())
-            damaged("\"" + std::string(name) + "\" is no checksum");
+            damaged(name, "is no checksum");
         return value;
     }
     [[nodiscard]] Mode mode() const {
@@ -84,6 +84,10 @@ class Fields {
     [[noreturn]] void damaged(const std::string& why) const {
         throw Fatal(where_ + " cannot be understood: " + why +
                     "; put it back from a backup, or give the sink another `path`");
+    }
+    [[noreturn]] void damaged(std::string_view name, const char* why) const {
+        std::string text = "\"";
+        damaged(text.append(name).append("\" ").append(why));
     }
     [[nodiscard]] const std::string& where() const noexcept { return where_; }
 
@@ -127,7 +131,7 @@ Receipt read_receipt(const Fields& fields) {
 std::string file_name(const Fields& fields, std::string_view field) {
     std::string name = fields.text(field);
     if (name.find('/') != std::string::npos || name == "." || name == "..")
-        fields.damaged("\"" + std::string(field) + "\" is no file name");
+        fields.damaged(field, "is no file name");
     return name;
 }
 
