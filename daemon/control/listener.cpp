@@ -98,9 +98,9 @@ void give_to_group(const std::filesystem::path& path, const std::string& group) 
 }  // namespace
 
 std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
-    const std::string address = endpoint.address().to_string();
-    return (endpoint.address().is_v6() ? "[" + address + "]" : address) + ":" +
-           std::to_string(endpoint.port());
+    std::string text = endpoint.address().to_string();
+    if (endpoint.address().is_v6()) text = '[' + text + ']';
+    return text + ':' + std::to_string(endpoint.port());
 }
 
 Result<asio::ip::tcp::endpoint> parse_tcp_address(std::string_view address) {

@@ -64,7 +64,10 @@ boost::asio::awaitable<Response> Router::dispatch(Request request) const {
     if (allowed.empty()) co_return error_response(404, "there is nothing at " + path);
     if (chosen == nullptr) {
         std::string list;
-        for (const std::string& method : allowed) list += (list.empty() ? "" : ", ") + method;
+        for (const std::string& method : allowed) {
+            if (!list.empty()) list += ", ";
+            list += method;
+        }
         Response response =
             error_response(405, request.method + " is not allowed for " + path + ", but " + list);
         response.headers.emplace_back("Allow", list);
