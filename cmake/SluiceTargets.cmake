@@ -3,8 +3,10 @@ add_library(sluice_options INTERFACE)
 target_compile_features(sluice_options INTERFACE cxx_std_20 c_std_11)
 target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wconversion -Wshadow)
 if(SLUICE_WERROR)
-    # GCC 12 takes "text" + std::string for overlapping memory (its bug 105651).
-    target_compile_options(sluice_options INTERFACE -Werror -Wno-error=restrict)
+    # What GCC guesses from data flow differs by version and optimisation, and GCC 12 guesses wrong
+    # about std::string (its bugs 105651, 105562): those stay warnings.
+    target_compile_options(sluice_options INTERFACE
+        -Werror -Wno-error=restrict -Wno-error=maybe-uninitialized)
 endif()
 if(SLUICE_SANITIZE)
     target_compile_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)

@@ -2,7 +2,7 @@
 # sluice in one screen, on an embedded broker: plan, deliver, check the books, restart.
 #   demo.sh BUILD_FOLDER
 set -euo pipefail
-build=$1
+build=$(realpath "$1")
 work=$build/demo
 sluice() { "$build/bin/sluice" "$@" --config "$work/sluice.yaml"; }
 bold() { printf '\033[1m%s\033[0m\n' "$*"; }
@@ -38,15 +38,16 @@ output() { find "$work/out" -name '*.jsonl' ! -name '.*' | sort; }
 drain() { # LOG: runs the daemon to its end, with a bar
     "$build/bin/sluiced" --config "$work/sluice.yaml" >/dev/null 2>"$1" 9>&- &
     local daemon=$! done_records bar status=0
+    local tty=''; [ -t 1 ] && tty=1
     while :; do
         done_records=$(records_in "$1")
         bar=$(printf '%*s' $((done_records * 40 / 300000)) '' | tr ' ' '#')
-        printf '\r   [%-40s] %7d of 300000 records' "$bar" "$done_records"
+        [ -z "$tty" ] || printf '\r   [%-40s] %7d of 300000 records' "$bar" "$done_records"
         [ -e "/proc/$daemon" ] || break
         sleep 0.05
     done
     wait $daemon || status=$?
-    printf '\r%*s\r' 70 ''
+    [ -z "$tty" ] || printf '\r%*s\r' 70 ''
     [ $status = 0 ] || { echo "sluiced ended with $status:"; tail -5 "$1"; exit 1; }
 }
 
@@ -66,6 +67,7 @@ configure '' 100000
 drain "$work/first.log"
 bold "4. The books of every batch: planned = delivered + filtered + dead-lettered + gaps + lost"
 sluice batches list orders
+sluice batches show orders/0
 printf '   %d lines, one file a range: %s\n' "$(output | xargs cat | wc -l)" "$(output | head -1)"
 bold "5. Restart from the checkpoint: nothing is read twice"
 drain "$work/second.log"
