@@ -114,7 +114,11 @@ std::optional<LogFault> find_fault(std::string_view log) {
             at = skip_trailer(record.end);
             continue;
         }
-        if (record.found == Found::cut) return LogFault{at, true, false};
+        // A flipped length may reach past the end too, and look like a cut.
+        if (record.found == Found::cut) {
+            const bool entries_follow = entry_behind(log, at);
+            return LogFault{at, !entries_follow, entries_follow};
+        }
         // Zeros up to the end are space that was never written.
         const bool only_zeros = record.found == Found::zeros &&
                                 log.find_first_not_of('\0', at) == std::string_view::npos;
@@ -128,7 +132,6 @@ Result<void> check_logs(const fs::path& directory) {
     std::error_code error;
     const std::vector<Log> logs = logs_in(directory, error);
     if (error) return disk_error(directory, "list the checkpoints", error.value());
-    if (logs.empty()) return damaged(directory, "there is no write-ahead log (*.log)");
     std::optional<std::string> suspect;  // a fault at the end of a log, while a later one has entries
     for (const Log& wal : logs) {
         errno = 0;

@@ -25,7 +25,7 @@ std::optional<LogFault> find_fault(std::string_view log);
 /// torn tail, which was never acknowledged, and wrong for everything else: an entry is only written
 /// after the one before it was synced, so a fault with entries behind it took synced entries with it.
 ///
-/// Errors: `storage`, naming file and byte, or the directory when it has no log at all.
+/// Errors: `storage`, naming file and byte.
 Result<void> check_logs(const std::filesystem::path& directory);
 
 }  // namespace sluice::checkpoints

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
+#include <cstdio>
 #include <exception>
 #include <fstream>
 #include <utility>
@@ -36,7 +37,9 @@ std::string_view to_view(const rocksdb::Slice& slice) { return {slice.data(), sl
 /// are gone. Always behind the truth, never ahead of it, so it raises no false alarm.
 class Witness {
  public:
-    explicit Witness(fs::path directory) : path_(std::move(directory) / "SEQUENCE") {}
+    explicit Witness(const fs::path& directory) : path_(path_in(directory)) {}
+
+    static fs::path path_in(const fs::path& directory) { return directory / "SEQUENCE"; }
 
     Result<void> check(std::uint64_t reached) const {
         std::ifstream file(path_);
@@ -80,11 +83,26 @@ class FlushWatcher final : public rocksdb::EventListener {
     Witness witness_;
 };
 
-/// RocksDB's own log is of no use to a reader, who may not be allowed to write it either.
-class NoLog final : public rocksdb::Logger {
+/// RocksDB's own log, into ours. Not into a file: where asserts are compiled in, as Debian does, RocksDB
+/// aborts the process when a full disk takes no more of its log file; and a reader may not write there.
+class Journal final : public rocksdb::Logger {
  public:
+    Journal() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
     using rocksdb::Logger::Logv;
-    void Logv(const char*, va_list) override {}
+    void Logv(const char*, va_list) override {}  // all there is comes with a level
+    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
+        if (level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;  // every option, at every start
+        // A disk that is broken makes RocksDB talk: the first lines say it all.
+        if (said_.fetch_add(1) >= lines_max) return;
+        std::array<char, 1024> text{};
+        std::vsnprintf(text.data(), text.size(), format, arguments);
+        log::warning("checkpoint store", {{"rocksdb", std::string_view(text.data())}});
+    }
+
+ private:
+    static constexpr int lines_max = 100;  ///< of one opening
+    std::atomic<int> said_{0};
 };
 
 rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
@@ -113,12 +131,8 @@ rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
     options.skip_stats_update_on_db_open = true;
-    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-    options.max_log_file_size = 256 << 10;
-    options.keep_log_file_num = 4;
-    if (mode == OpenMode::read) {
-        options.info_log = std::make_shared<NoLog>();
-    } else {
+    options.info_log = std::make_shared<Journal>();
+    if (mode != OpenMode::read) {
         options.listeners.push_back(std::make_shared<FlushWatcher>(Witness(directory)));
     }
     return options;
@@ -178,8 +192,8 @@ Error to_error(const rocksdb::Status& status, const fs::path& directory, OpenMod
     if (status.IsIOError()) {
         return {ErrorCode::storage, "can't " + std::string(doing) + " in " + directory.string() + ": " +
                                         text +
-                                        ". What was acknowledged is safe; see `dmesg` and the file "
-                                        "LOG there, then restart the daemon"};
+                                        ". What was acknowledged is safe; see `dmesg`, then restart "
+                                        "the daemon"};
     }
     return {ErrorCode::storage,
             "can't " + std::string(doing) + " in " + directory.string() + ": " + text};
@@ -278,12 +292,6 @@ class Database final : public RocksDbBackend {
             return Error{ErrorCode::storage, "the checkpoints in " + directory_.string() +
                                                  " were opened for reading only"};
         }
-        if (full_.load()) {
-            // After a full disk RocksDB refuses every write until it is asked to go on.
-            const rocksdb::Status resumed = db_->Resume();
-            if (!resumed.ok()) return to_error(resumed, directory_, mode_, "write a checkpoint");
-            full_ = false;
-        }
         rocksdb::WriteBatch writes;
         for (const Batch::Change& change : batch.changes) {
             add(writes, change);
@@ -292,7 +300,8 @@ class Database final : public RocksDbBackend {
         options.sync = true;
         const rocksdb::Status status = db_->Write(options, &writes);
         if (status.ok()) return {};
-        if (status.IsNoSpace()) full_ = true;
+        // After a full disk RocksDB looks every few seconds whether there is space again, and refuses
+        // with the same status until then. Asking it to hurry (DB::Resume) is refused as well.
         return to_error(status, directory_, mode_, "write a checkpoint");
     }
 
@@ -348,8 +357,16 @@ class Database final : public RocksDbBackend {
     OpenMode mode_;
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, std::size(all_families)> handles_{};
-    std::atomic<bool> full_{false};
 };
+
+std::size_t files_ending(const fs::path& directory, std::string_view extension) {
+    std::error_code error;
+    std::size_t found = 0;
+    for (const fs::directory_entry& file : fs::directory_iterator(directory, error)) {
+        if (file.path().extension() == extension) ++found;
+    }
+    return found;
+}
 
 /// What RocksDB would take for an empty database, or not notice at all.
 Result<void> check_files(const fs::path& directory) {
@@ -365,6 +382,10 @@ Result<void> check_files(const fs::path& directory) {
     const auto bytes = fs::file_size(directory / manifest, error);
     if (error) return damaged(directory, "the file " + manifest + ", which CURRENT names, is missing");
     if (bytes == 0) return damaged(directory, "the file " + manifest + " is empty");
+    // Every session leaves a log; only a copy that was never opened has none, and no witness either.
+    if (files_ending(directory, ".log") == 0 && fs::exists(Witness::path_in(directory), error)) {
+        return damaged(directory, "there is no write-ahead log (*.log)");
+    }
     return check_logs(directory);
 }
 
