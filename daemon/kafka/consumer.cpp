@@ -43,6 +43,7 @@ Result<void> Consumer::assign(const plan::TopicPartition& topic_partition, std::
                               std::int32_t leader_epoch) {
     left_over_.clear();
     end_was_served_ = false;
+    end_ = -1;
     const PartitionList list = one_partition(topic_partition, from, leader_epoch);
     if (const auto code = rd_kafka_assign(client_.get(), list.get());
         code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -58,6 +59,7 @@ void Consumer::unassign() {
     left_over_.clear();
     assigned_.reset();
     position_ = -1;
+    end_ = -1;
     (void)rd_kafka_assign(client_.get(), nullptr);
     // Serve what is still queued for the old assignment, so that it is freed now.
     while (Message stale{rd_kafka_consumer_poll(client_.get(), 0)}) {

@@ -43,6 +43,11 @@ class Consumer {
     /// nullopt when there is none, or right after an end-of-partition (it may then be one too high).
     [[nodiscard]] std::optional<std::int64_t> position() const;
 
+    /// The end of the partition that was reached last, -1 when none: everything below it has been
+    /// handed over. librdkafka says so once for each end, so the next range must still know.
+    [[nodiscard]] std::int64_t end() const { return end_; }
+    void reached_end(std::int64_t offset) { end_ = offset; }
+
     /// Remembers what a batch returned beyond the range, for the next one.
     void keep(std::vector<Message> left_over) { left_over_ = std::move(left_over); }
     /// The next range is expected to start here. Never a position read from librdkafka.
@@ -60,6 +65,7 @@ class Consumer {
     Queue queue_;
     std::optional<plan::TopicPartition> assigned_;
     std::int64_t position_ = -1;
+    std::int64_t end_ = -1;
     bool end_was_served_ = false;
     std::vector<Message> left_over_;
     std::vector<rd_kafka_message_t*> raw_;

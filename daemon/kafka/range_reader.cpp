@@ -58,7 +58,7 @@ class Reading {
                 skip_to(range_.until);
             }
         }
-        if (!done() && end_ >= range_.until) skip_to(range_.until);
+        if (!done() && consumer_.end() >= range_.until) skip_to(range_.until);
         return next_ != before;
     }
 
@@ -82,6 +82,7 @@ class Reading {
         switch (m.err) {
             case RD_KAFKA_RESP_ERR__PARTITION_EOF:
                 end_ = m.offset;
+                consumer_.reached_end(m.offset);
                 return {};
             case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
             case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
@@ -112,7 +113,7 @@ class Reading {
     const sluice_string topic_;
     Chunk chunk_;
     std::int64_t next_;      ///< first offset not accounted for
-    std::int64_t end_ = -1;  ///< where the partition ended, as last reported
+    std::int64_t end_ = -1;  ///< where the partition ended, as reported during this reading
     RangeCounts counts_;
     std::string last_trouble_;
 };
@@ -125,6 +126,8 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
     Consumer& consumer = lease.consumer();
     Reading reading(consumer, range, options, handler);
     std::vector<Message> batch;
+    // The end may be known already: what is left of the partition then has no visible record.
+    SLUICE_CHECK(reading.take(batch));
     SteadyTime moved = clock.steady();
     const std::string name = plan::to_string(range.topic_partition);
     while (!reading.done()) {

@@ -84,6 +84,7 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
         return answer;
     }
     const auto source = context.make_source(*configuration);
+    std::erase_if(state.positions, [&](const auto& at) { return !source->covers(at.first); });
     SLUICE_TRY(const auto facts, source->facts(state.positions, std::stop_token{}));
     const bool first_start = !state.initial_offsets;
     if (first_start) {

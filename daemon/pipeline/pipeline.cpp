@@ -437,6 +437,8 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         input, plan_options(config_, found, env_.worker_count, observed_));
     if (!planned) co_return std::move(planned).error();
     if (!planned->losses.empty()) {
+        // Consumers remember where a log ended, which is not true of it any more.
+        co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
         auto stepped = co_await step_over(*planned);
         if (!stepped) co_return std::move(stepped).error();
     }

@@ -38,8 +38,7 @@ void kill_at_random(const std::string& mode, int kills, std::int64_t records, co
         // From the first instants of a start to the middle of a later batch.
         const auto life = std::chrono::milliseconds{std::uniform_int_distribution<>(20, 700)(random)};
         if (const auto ended = daemon.wait(life)) {
-            INFO(daemon.log());
-            REQUIRE(ended->code == 0);  // it was through before we were
+            REQUIRE_MESSAGE(ended->code == 0, daemon.log());  // it was through before we were
             break;
         }
         daemon.kill();
@@ -49,9 +48,8 @@ void kill_at_random(const std::string& mode, int kills, std::int64_t records, co
     CHECK(killed == kills);
     daemon.start();
     const auto ended = daemon.wait(std::chrono::seconds{240});
-    INFO(daemon.log());
-    REQUIRE(ended);
-    REQUIRE(ended->code == 0);
+    REQUIRE_MESSAGE(ended, daemon.log());
+    REQUIRE_MESSAGE(ended->code == 0, daemon.log());
     const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
     CHECK(difference(expected, delivered_in(folder.path() / "out")) == "");
     MESSAGE(mode << ": " << count(expected) << " records compared");

@@ -119,3 +119,35 @@ TEST_CASE("append mode with zstd holds every record once, over several batches")
     drain(daemon);
     CHECK(difference(visible_in_kafka(kafka.bootstrap(), {topic}), delivered_in(folder.path() / "out")) == "");
 }
+
+TEST_CASE("ranges of nothing but transaction markers end at once, one offset at a time") {
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder("delivery-markers");
+    const std::string topic = Kafka::unique("markers");
+    kafka.create_topic(topic, 1);
+    for (int i = 0; i < 10; ++i) {
+        Transaction transaction(kafka);
+        transaction.produce(topic, 2, [&](std::int64_t n) {
+            Record record;
+            record.value = std::to_string(i) + "/" + std::to_string(n);
+            return record;
+        });
+        if (i % 4 == 1) {
+            transaction.abort();
+        } else {
+            transaction.commit();
+        }
+    }
+    PipelineYaml pipeline;
+    pipeline.topics = {topic};
+    pipeline.source_extra = "maxOffsetsPerTrigger: 1\n";
+    pipeline.out = folder.path() / "out";
+    DaemonProcess daemon(folder.path(), config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
+    daemon.start();
+    const auto ended = daemon.wait(std::chrono::seconds{60});  // a stuck range would take 120 s
+    REQUIRE_MESSAGE(ended, daemon.log());
+    CHECK(ended->code == 0);
+    const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
+    CHECK(count(expected) == 14);
+    CHECK(difference(expected, delivered_in(folder.path() / "out")) == "");
+}

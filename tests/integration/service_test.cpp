@@ -1,0 +1,204 @@
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+
+#include "tests/support/e2e.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+/// What systemd would be: a datagram socket that keeps what it was told.
+class NotifySocket {
+ public:
+    NotifySocket() : path_("/tmp/sluice-notify-" + std::to_string(getpid())) {
+        unlink(path_.c_str());
+        fd_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::strncpy(address.sun_path, path_.c_str(), sizeof address.sun_path - 1);
+        REQUIRE(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    }
+    ~NotifySocket() {
+        close(fd_);
+        unlink(path_.c_str());
+    }
+    const std::string& path() const { return path_; }
+    bool hears(const std::string& text) {
+        return wait_until([&] {
+            pollfd ready{fd_, POLLIN, 0};
+            while (poll(&ready, 1, 0) == 1) {
+                char buffer[4096];
+                const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+                if (got > 0) heard_.append(buffer, static_cast<std::size_t>(got)).append("\n");
+            }
+            return heard_.find(text) != std::string::npos;
+        });
+    }
+
+ private:
+    std::string path_;
+    int fd_ = -1;
+    std::string heard_;
+};
+
+struct Service {
+    explicit Service(const std::string& name) : folder(name), topic(Kafka::unique(name)) {
+        kafka.create_topic(topic, 2);
+        pipeline.topics = {topic};
+        pipeline.trigger = "{ processingTime: 100ms }";
+        pipeline.out = folder.path() / "out";
+    }
+    std::string yaml() const {
+        return config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline));
+    }
+    CommandResult sluice(std::vector<std::string> words) const {
+        words.push_back("--config");
+        words.push_back((folder.path() / "sluice.yaml").string());
+        return run_command("sluice", words);
+    }
+    std::string state_of(const std::string& name) const {
+        const auto status = sluice({"status", "--json"});
+        for (const auto& entry : boost::json::parse(status.out).at("pipelines").as_array()) {
+            if (entry.at("name").as_string() == name) return std::string(entry.at("state").as_string());
+        }
+        return "absent";
+    }
+
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder;
+    const std::string topic;
+    PipelineYaml pipeline;
+};
+
+}  // namespace
+
+TEST_CASE("systemd is told of being ready, of a reload and of the end") {
+    Service service("notify");
+    NotifySocket systemd;
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    daemon.start({{"NOTIFY_SOCKET", systemd.path()}, {"WATCHDOG_USEC", "200000"}});
+    CHECK(systemd.hears("READY=1"));
+    CHECK(systemd.hears("WATCHDOG=1"));
+    daemon.signal(SIGHUP);
+    CHECK(systemd.hears("RELOADING=1"));
+    CHECK(daemon.says("reloaded"));
+    daemon.signal(SIGTERM);
+    CHECK(systemd.hears("STOPPING=1"));
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    CHECK_MESSAGE(ended->code == 0, daemon.log());
+}
+
+TEST_CASE("a reload adds and removes pipelines; a wrong one changes nothing") {
+    Service service("reload");
+    service.kafka.produce_numbers(service.topic, 0, 50);
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    daemon.start();
+    REQUIRE(wait_until([&] { return service.state_of("orders") == "CAUGHT_UP"; }));
+
+    const auto file = service.folder.path() / "sluice.yaml";
+    PipelineYaml second = service.pipeline;
+    second.name = "copies";
+    second.out = service.folder.path() / "copies";
+    std::ofstream(file) << service.yaml() << pipeline_yaml(service.kafka.bootstrap(), second);
+    const auto added = service.sluice({"reload"});
+    CHECK_MESSAGE(added.code == 0, added.err);
+    CHECK(wait_until([&] { return service.state_of("copies") == "CAUGHT_UP"; }));
+
+    std::ofstream(file) << service.yaml() << "surprise: 1\n";
+    const auto refused = service.sluice({"reload", "--socket",
+                                         (service.folder.path() / "data" / "control.sock").string()});
+    CHECK(refused.code == 78);
+    CHECK_MESSAGE((refused.out + refused.err).find("surprise") != std::string::npos,
+                  refused.out + refused.err);
+
+    std::ofstream(file) << service.yaml();
+    CHECK(service.state_of("copies") == "CAUGHT_UP");
+    CHECK(service.sluice({"reload"}).code == 0);
+    CHECK(service.state_of("copies") == "absent");
+    CHECK(service.state_of("orders") == "CAUGHT_UP");
+    CHECK(count(delivered_in(service.folder.path() / "copies")) == 50);
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+}
+
+TEST_CASE("pause, resume and stop act on a running pipeline, and outlive a restart of the daemon") {
+    Service service("pause");
+    service.kafka.produce_numbers(service.topic, 0, 50);
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    daemon.start();
+    REQUIRE(wait_until([&] { return service.state_of("orders") == "CAUGHT_UP"; }));
+    CHECK(service.sluice({"pause", "orders"}).code == 0);
+    REQUIRE(wait_until([&] { return service.state_of("orders") == "PAUSED"; }));
+    service.kafka.produce_numbers(service.topic, 1, 20);
+    daemon.signal(SIGTERM);
+    REQUIRE(daemon.wait()->code == 0);
+    daemon.start();
+    REQUIRE(wait_until([&] { return service.state_of("orders") == "PAUSED"; }));
+    CHECK(count(delivered_in(service.folder.path() / "out")) == 50);
+    CHECK(service.sluice({"resume", "orders"}).code == 0);
+    CHECK(wait_until([&] { return count(delivered_in(service.folder.path() / "out")) == 70; }));
+    CHECK(service.sluice({"stop", "orders"}).code == 0);
+    CHECK(wait_until([&] { return service.state_of("orders") == "STOPPED"; }));
+
+    // A stopped pipeline's positions may be moved; a running one's may not.
+    const auto moved = service.sluice({"offsets", "reset", "orders", "--to-latest", "--execute"});
+    CHECK_MESSAGE(moved.code == 0, moved.out + moved.err);
+    CHECK(service.sluice({"resume", "orders"}).code == 0);
+    REQUIRE(wait_until([&] { return service.state_of("orders") == "CAUGHT_UP"; }));
+    const auto refused = service.sluice({"offsets", "reset", "orders", "--to-earliest", "--execute"});
+    CHECK(refused.code != 0);
+    CHECK_MESSAGE(refused.err.find("stop") != std::string::npos, refused.err);
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+}
+
+TEST_CASE("with the daemon down, batches are listed and found, and one record is stepped over") {
+    Service service("offline");
+    service.pipeline.trigger = "availableNow";
+    service.kafka.produce_numbers(service.topic, 0, 30);
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    daemon.start();
+    REQUIRE(daemon.wait()->code == 0);
+    // With the daemon down the same commands work on the checkpoints.
+    const auto batches = service.sluice({"batches", "list", "orders", "--json"});
+    CHECK_MESSAGE(batches.code == 0, batches.err);
+    CHECK(batches.out.find("committed") != std::string::npos);
+    const auto found = service.sluice({"batches", "find", "orders", service.topic + "/0@17"});
+    CHECK_MESSAGE(found.code == 0, found.out + found.err);
+    service.kafka.produce_numbers(service.topic, 0, 5);
+    const auto skipped = service.sluice({"offsets", "skip", "orders", service.topic + "/0@30", "--execute"});
+    CHECK_MESSAGE(skipped.code == 0, skipped.out + skipped.err);
+    daemon.start();
+    REQUIRE(daemon.wait()->code == 0);
+    const Ledger delivered = delivered_in(service.folder.path() / "out");
+    CHECK(count(delivered) == 34);
+    for (const Entry& entry : delivered.at({service.topic, 0})) CHECK(entry.offset != 30);
+}
+
+TEST_CASE("SIGTERM lets the running batch commit; what was read is not read again") {
+    Service service("sigterm");
+    service.pipeline.source_extra = "maxOffsetsPerTrigger: 5000\n";
+    produce_mixed(service.kafka, service.topic, 2, 100'000);
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    for (int i = 0; i < 3; ++i) {
+        daemon.start();
+        REQUIRE(daemon.says("running the last plan again", std::chrono::milliseconds{1}) == false);
+        CHECK(daemon.says("batch committed"));
+        daemon.signal(SIGTERM);
+        const auto ended = daemon.wait();
+        REQUIRE(ended);
+        CHECK_MESSAGE(ended->code == 0, daemon.log());
+    }
+    // No plan was left behind by any of the three.
+    CHECK(daemon.log().find("running the last plan again") == std::string::npos);
+}
