@@ -42,7 +42,8 @@ enum class Step { next, stop };
 /// Safe for concurrent calls. Errors: `storage`, naming what is wrong and what to do.
 class Backend {
  public:
-    /// Called for each entry of a scan; both views are valid during the call only.
+    /// Called for each entry of a scan; both views are valid during the call only. Must not call the
+    /// backend: a scan holds what keeps it open.
     using Visit = std::function<Result<Step>(std::string_view key, std::string_view value)>;
 
     virtual ~Backend() = default;

@@ -97,8 +97,9 @@ class KeyedStore final : public Store {
     Result<Positions> positions_of(PipelineId id) const;
     /// Those of `wanted` that have a stored position.
     Result<Positions> stored_positions(PipelineId id, const Positions& wanted) const;
-    /// Newest first, until `visit` stops.
-    Result<void> visit_plans(PipelineId id, const std::function<Result<Step>(Plan)>& visit) const;
+    /// Newest first, from `newest` on when it is given, until `visit` stops.
+    Result<void> visit_plans(PipelineId id, std::optional<std::uint64_t> newest,
+                             const std::function<Step(Plan)>& visit) const;
 
     /// Whether going on at `to` from `from` is allowed: forwards, or back over a recorded loss.
     Result<bool> may_move(PipelineId id, const plan::TopicPartition& partition,

@@ -143,9 +143,10 @@ Result<KeyedStore::Positions> KeyedStore::stored_positions(PipelineId id,
     return stored;
 }
 
-Result<void> KeyedStore::visit_plans(PipelineId id,
-                                     const std::function<Result<Step>(Plan)>& visit) const {
-    return backend_->scan(Family::plans, keys::pipeline(id), {}, Order::descending,
+Result<void> KeyedStore::visit_plans(PipelineId id, std::optional<std::uint64_t> newest,
+                                     const std::function<Step(Plan)>& visit) const {
+    return backend_->scan(Family::plans, keys::pipeline(id),
+                          newest ? keys::batch(id, *newest) : std::string(), Order::descending,
                           [&](std::string_view key, std::string_view value) -> Result<Step> {
                               auto plan = decode_plan(value);
                               if (!plan) {
@@ -163,11 +164,13 @@ Result<std::vector<BatchSummary>> KeyedStore::batches(const std::string& pipelin
     const Read read = begin_read(pipeline);
     std::vector<BatchSummary> found;
     if (!read.id || limit == 0) return found;
-    SLUICE_CHECK(visit_plans(*read.id, [&](Plan plan) -> Result<Step> {
-        SLUICE_TRY(BatchSummary one, summary(*read.id, std::move(plan)));
-        found.push_back(std::move(one));
+    SLUICE_CHECK(visit_plans(*read.id, {}, [&](Plan plan) {
+        found.push_back({std::move(plan), {}});
         return found.size() < limit ? Step::next : Step::stop;
     }));
+    for (BatchSummary& one : found) {
+        SLUICE_TRY(one, summary(*read.id, std::move(one.plan)));
+    }
     return found;
 }
 
@@ -186,15 +189,22 @@ Result<BatchSummary> KeyedStore::find_batch(const std::string& pipeline,
                                             std::int64_t offset) const {
     const Read read = begin_read(pipeline);
     std::optional<BatchSummary> found;
-    if (read.id) {
-        SLUICE_CHECK(visit_plans(*read.id, [&](Plan plan) -> Result<Step> {
+    std::optional<std::uint64_t> newest;
+    while (read.id) {
+        std::optional<Plan> covering;
+        SLUICE_CHECK(visit_plans(*read.id, newest, [&](Plan plan) {
             if (!covers(plan, partition, offset)) return Step::next;
-            SLUICE_TRY(BatchSummary one, summary(*read.id, std::move(plan)));
-            // An abandoned batch delivered nothing: it answers only when no other one does.
-            const bool delivers = !one.commit || one.commit->state != BatchState::abandoned;
-            if (delivers || !found) found = std::move(one);
-            return delivers ? Step::stop : Step::next;
+            covering = std::move(plan);
+            return Step::stop;
         }));
+        if (!covering) break;
+        const std::uint64_t batch_id = covering->batch_id;
+        SLUICE_TRY(BatchSummary one, summary(*read.id, *std::move(covering)));
+        // An abandoned batch delivered nothing: it answers only when no other one does.
+        const bool delivers = !one.commit || one.commit->state != BatchState::abandoned;
+        if (delivers || !found) found = std::move(one);
+        if (delivers || batch_id == 0) break;
+        newest = batch_id - 1;
     }
     if (found) return *std::move(found);
     return Error{ErrorCode::not_found, "no batch of pipeline '" + pipeline + "' that is kept covers " +

@@ -1,11 +1,9 @@
 #include "checkpoints/memory_backend.hpp"
 
-#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
-#include <utility>
 
 namespace sluice::checkpoints {
 namespace {
@@ -22,27 +20,23 @@ class MemoryBackend final : public Backend {
 
     Result<void> scan(Family family, std::string_view prefix, std::string_view first, Order order,
                       const Visit& visit) const override {
-        // A copy, so that a visitor may call the store, and sees what was there at the beginning.
-        std::vector<std::pair<std::string, std::string>> seen;
-        {
-            const std::shared_lock lock(mutex_);
-            const Entries& entries = in(family);
-            auto begin = entries.lower_bound(prefix);
-            auto end = prefix.empty() ? entries.end() : entries.lower_bound(end_of_prefix(prefix));
-            if (!first.empty() && order == Order::ascending && first > prefix) {
-                begin = entries.lower_bound(first);
-            }
-            if (!first.empty() && order == Order::descending) {
-                const auto above = entries.upper_bound(first);
-                if (end == entries.end() || (above != entries.end() && above->first < end->first)) {
-                    end = above;
-                }
-            }
-            for (; begin != end && begin != entries.end(); ++begin) seen.push_back(*begin);
+        SLUICE_ASSERT(first.empty() || first.starts_with(prefix));
+        const std::shared_lock lock(mutex_);
+        const Entries& entries = in(family);
+        auto begin = entries.lower_bound(prefix);
+        auto end = prefix.empty() ? entries.end() : entries.lower_bound(end_of_prefix(prefix));
+        if (!first.empty() && order == Order::ascending) {
+            begin = entries.lower_bound(first);
         }
-        if (order == Order::descending) std::reverse(seen.begin(), seen.end());
-        for (const auto& [key, value] : seen) {
-            SLUICE_TRY(const Step step, visit(key, value));
+        if (!first.empty() && order == Order::descending) {
+            const auto above = entries.upper_bound(first);
+            if (above != entries.end() && (end == entries.end() || above->first < end->first)) {
+                end = above;
+            }
+        }
+        while (begin != end) {
+            const auto at = order == Order::ascending ? begin++ : --end;
+            SLUICE_TRY(const Step step, visit(at->first, at->second));
             if (step == Step::stop) break;
         }
         return {};

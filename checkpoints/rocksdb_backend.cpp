@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 #include "checkpoints/disk_errors.hpp"
@@ -71,12 +73,20 @@ class Witness {
     fs::path path_;
 };
 
-/// Notes the sequence before a flush, after which RocksDB may delete the log that proves it.
-class FlushWatcher final : public rocksdb::EventListener {
+class Listener final : public rocksdb::EventListener {
  public:
-    explicit FlushWatcher(Witness witness) : witness_(std::move(witness)) {}
+    explicit Listener(Witness witness) : witness_(std::move(witness)) {}
+
+    /// After a flush RocksDB may delete the log that proves how far it was.
     void OnFlushBegin(rocksdb::DB* db, const rocksdb::FlushJobInfo&) override {
         witness_.record(db->GetLatestSequenceNumber());
+    }
+
+    /// RocksDB's own recovery from a full disk may go on with the log that took half a write, and then
+    /// aborts (7.8, nothing to flush). The database is opened anew instead: Database::write.
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                              bool* auto_recovery) override {
+        *auto_recovery = false;
     }
 
  private:
@@ -120,6 +130,7 @@ rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     options.track_and_verify_wals_in_manifest = true;  // a closed log that is missing or shorter
     options.recycle_log_file_num = 0;                  // check_logs reads plain logs
+    options.max_bgerror_resume_count = 0;              // see Listener
 
     // Small and quiet: about one entry per trigger.
     options.max_total_wal_size = 4 << 20;
@@ -133,7 +144,7 @@ rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
     options.skip_stats_update_on_db_open = true;
     options.info_log = std::make_shared<Journal>();
     if (mode != OpenMode::read) {
-        options.listeners.push_back(std::make_shared<FlushWatcher>(Witness(directory)));
+        options.listeners.push_back(std::make_shared<Listener>(Witness(directory)));
     }
     return options;
 }
@@ -199,27 +210,45 @@ Error to_error(const rocksdb::Status& status, const fs::path& directory, OpenMod
             "can't " + std::string(doing) + " in " + directory.string() + ": " + text};
 }
 
+std::size_t files_ending(const fs::path& directory, std::string_view extension) {
+    std::error_code error;
+    std::size_t found = 0;
+    for (const fs::directory_entry& file : fs::directory_iterator(directory, error)) {
+        if (file.path().extension() == extension) ++found;
+    }
+    return found;
+}
+
+/// What RocksDB would take for an empty database, or not notice at all.
+Result<void> check_files(const fs::path& directory) {
+    std::error_code error;
+    if (!fs::exists(directory / "CURRENT", error)) {
+        if (error) return disk_error(directory, "read the checkpoints", error.value());
+        return damaged(directory, "the file CURRENT is missing");
+    }
+    std::ifstream readable(directory / "CURRENT");
+    if (!readable.is_open()) return disk_error(directory, "read the checkpoints", errno);
+    const std::string manifest = current_manifest(directory);
+    if (!manifest.starts_with("MANIFEST-")) return damaged(directory, "the file CURRENT names no MANIFEST");
+    const auto bytes = fs::file_size(directory / manifest, error);
+    if (error) return damaged(directory, "the file " + manifest + ", which CURRENT names, is missing");
+    if (bytes == 0) return damaged(directory, "the file " + manifest + " is empty");
+    // Every session leaves a log; only a copy that was never opened has none, and no witness either.
+    if (files_ending(directory, ".log") == 0 && fs::exists(Witness::path_in(directory), error)) {
+        return damaged(directory, "there is no write-ahead log (*.log)");
+    }
+    return check_logs(directory);
+}
+
 class Database final : public RocksDbBackend {
  public:
     Database(fs::path directory, OpenMode mode) : directory_(std::move(directory)), mode_(mode) {}
 
-    ~Database() override {
-        if (!db_) return;
-        const std::uint64_t reached = db_->GetLatestSequenceNumber();
-        for (rocksdb::ColumnFamilyHandle* handle : handles_) {
-            if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(handle);
-        }
-        const rocksdb::Status closed = db_->Close();
-        if (mode_ == OpenMode::read) return;
-        Witness(directory_).record(reached);
-        if (!closed.ok()) {
-            log::warning("the checkpoints did not close cleanly; what was acknowledged is safe",
-                         {{"directory", directory_.string()}, {"reason", closed.ToString()}});
-        }
-    }
+    ~Database() override { close(); }
 
     /// `families`: those to open; the others answer `storage`.
     Result<void> open(std::span<const Family> families) {
+        if (mode_ != OpenMode::create) SLUICE_CHECK(check_files(directory_));
         const auto cache = rocksdb::NewLRUCache(2 << 20, 0);
         std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
         descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(cache));
@@ -243,7 +272,7 @@ class Database final : public RocksDbBackend {
         const std::uint64_t reached = db_->GetLatestSequenceNumber();
         const Witness witness(directory_);
         if (auto whole = witness.check(reached); !whole) {
-            abandon();
+            release();
             return whole;
         }
         if (mode_ != OpenMode::read) witness.record(reached);
@@ -251,6 +280,8 @@ class Database final : public RocksDbBackend {
     }
 
     Result<std::optional<std::string>> get(Family family, std::string_view key) const override {
+        const std::shared_lock lock(session_mutex_);
+        if (!db_) return closed();
         std::string value;
         const rocksdb::Status status =
             db_->Get(rocksdb::ReadOptions(), handle(family), to_slice(key), &value);
@@ -261,6 +292,8 @@ class Database final : public RocksDbBackend {
 
     Result<void> scan(Family family, std::string_view prefix, std::string_view first, Order order,
                       const Visit& visit) const override {
+        const std::shared_lock lock(session_mutex_);
+        if (!db_) return closed();
         const std::string end = prefix.empty() ? std::string() : end_of_prefix(prefix);
         const rocksdb::Slice lower = to_slice(prefix);
         const rocksdb::Slice upper = end;
@@ -292,16 +325,16 @@ class Database final : public RocksDbBackend {
             return Error{ErrorCode::storage, "the checkpoints in " + directory_.string() +
                                                  " were opened for reading only"};
         }
+        if (full_.load()) SLUICE_CHECK(open_again());
+        const std::shared_lock lock(session_mutex_);
+        if (!db_) return closed();
         rocksdb::WriteBatch writes;
-        for (const Batch::Change& change : batch.changes) {
-            add(writes, change);
-        }
+        for (const Batch::Change& change : batch.changes) add(writes, change);
         rocksdb::WriteOptions options;
         options.sync = true;
         const rocksdb::Status status = db_->Write(options, &writes);
         if (status.ok()) return {};
-        // After a full disk RocksDB looks every few seconds whether there is space again, and refuses
-        // with the same status until then. Asking it to hurry (DB::Resume) is refused as well.
+        if (status.IsNoSpace()) full_ = true;
         return to_error(status, directory_, mode_, "write a checkpoint");
     }
 
@@ -345,49 +378,54 @@ class Database final : public RocksDbBackend {
                             to_error(status, directory_, mode_, "read a checkpoint"));
     }
 
-    /// Closes without a word about how far it came: it is not what it should be.
-    void abandon() {
+    /// Once there is space again, everything is as at a start: what was acknowledged is recovered, and
+    /// the half of a write that the full disk left is dropped.
+    Result<void> open_again() {
+        const std::unique_lock lock(session_mutex_);
+        if (!full_.load()) return {};  // somebody else did it
+        if (const int error = try_writing(directory_); error != 0) {
+            return disk_error(directory_, "write a checkpoint", error);
+        }
+        close();
+        SLUICE_CHECK(open(all_families));
+        full_ = false;
+        log::info("there is space again: checkpoints go on", {{"directory", directory_.string()}});
+        return {};
+    }
+
+    void close() {
+        if (!db_) return;
+        const std::uint64_t reached = db_->GetLatestSequenceNumber();
+        const rocksdb::Status closed = release();
+        if (mode_ == OpenMode::read) return;
+        if (closed.ok()) {
+            Witness(directory_).record(reached);
+        } else {
+            log::warning("the checkpoints did not close cleanly; what was acknowledged is safe",
+                         {{"directory", directory_.string()}, {"reason", closed.ToString()}});
+        }
+    }
+
+    rocksdb::Status release() {
         for (rocksdb::ColumnFamilyHandle*& handle : handles_) {
             if (handle != nullptr) (void)db_->DestroyColumnFamilyHandle(std::exchange(handle, nullptr));
         }
+        const rocksdb::Status status = db_->Close();
         db_.reset();
+        return status;
+    }
+
+    Error closed() const {
+        return disk_error(directory_, "reach the checkpoints since the disk was full", ENOSPC);
     }
 
     fs::path directory_;
     OpenMode mode_;
+    mutable std::shared_mutex session_mutex_;  ///< exclusive: db_ and handles_ change
+    std::atomic<bool> full_{false};            ///< a write found the disk full; open_again comes next
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, std::size(all_families)> handles_{};
 };
-
-std::size_t files_ending(const fs::path& directory, std::string_view extension) {
-    std::error_code error;
-    std::size_t found = 0;
-    for (const fs::directory_entry& file : fs::directory_iterator(directory, error)) {
-        if (file.path().extension() == extension) ++found;
-    }
-    return found;
-}
-
-/// What RocksDB would take for an empty database, or not notice at all.
-Result<void> check_files(const fs::path& directory) {
-    std::error_code error;
-    if (!fs::exists(directory / "CURRENT", error)) {
-        if (error) return disk_error(directory, "read the checkpoints", error.value());
-        return damaged(directory, "the file CURRENT is missing");
-    }
-    std::ifstream readable(directory / "CURRENT");
-    if (!readable.is_open()) return disk_error(directory, "read the checkpoints", errno);
-    const std::string manifest = current_manifest(directory);
-    if (!manifest.starts_with("MANIFEST-")) return damaged(directory, "the file CURRENT names no MANIFEST");
-    const auto bytes = fs::file_size(directory / manifest, error);
-    if (error) return damaged(directory, "the file " + manifest + ", which CURRENT names, is missing");
-    if (bytes == 0) return damaged(directory, "the file " + manifest + " is empty");
-    // Every session leaves a log; only a copy that was never opened has none, and no witness either.
-    if (files_ending(directory, ".log") == 0 && fs::exists(Witness::path_in(directory), error)) {
-        return damaged(directory, "there is no write-ahead log (*.log)");
-    }
-    return check_logs(directory);
-}
 
 Result<std::unique_ptr<Database>> open_database(const fs::path& directory, OpenMode mode,
                                                 std::span<const Family> families) {

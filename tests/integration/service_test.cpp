@@ -119,7 +119,7 @@ TEST_CASE("a reload adds and removes pipelines; a wrong one changes nothing") {
                                          (service.folder.path() / "data" / "control.sock").string()});
     CHECK(refused.code == 78);
     CHECK_MESSAGE((refused.out + refused.err).find("surprise") != std::string::npos,
-                  refused.out + refused.err);
+                  (refused.out + refused.err));
 
     std::ofstream(file) << service.yaml();
     CHECK(service.state_of("copies") == "CAUGHT_UP");
@@ -152,7 +152,7 @@ TEST_CASE("pause, resume and stop act on a running pipeline, and outlive a resta
 
     // A stopped pipeline's positions may be moved; a running one's may not.
     const auto moved = service.sluice({"offsets", "reset", "orders", "--to-latest", "--execute"});
-    CHECK_MESSAGE(moved.code == 0, moved.out + moved.err);
+    CHECK_MESSAGE(moved.code == 0, (moved.out + moved.err));
     CHECK(service.sluice({"resume", "orders"}).code == 0);
     REQUIRE(wait_until([&] { return service.state_of("orders") == "CAUGHT_UP"; }));
     const auto refused = service.sluice({"offsets", "reset", "orders", "--to-earliest", "--execute"});
@@ -174,10 +174,10 @@ TEST_CASE("with the daemon down, batches are listed and found, and one record is
     CHECK_MESSAGE(batches.code == 0, batches.err);
     CHECK(batches.out.find("committed") != std::string::npos);
     const auto found = service.sluice({"batches", "find", "orders", service.topic + "/0@17"});
-    CHECK_MESSAGE(found.code == 0, found.out + found.err);
+    CHECK_MESSAGE(found.code == 0, (found.out + found.err));
     service.kafka.produce_numbers(service.topic, 0, 5);
     const auto skipped = service.sluice({"offsets", "skip", "orders", service.topic + "/0@30", "--execute"});
-    CHECK_MESSAGE(skipped.code == 0, skipped.out + skipped.err);
+    CHECK_MESSAGE(skipped.code == 0, (skipped.out + skipped.err));
     daemon.start();
     REQUIRE(daemon.wait()->code == 0);
     const Ledger delivered = delivered_in(service.folder.path() / "out");
