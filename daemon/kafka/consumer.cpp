@@ -52,6 +52,8 @@ Result<void> Consumer::assign(const plan::TopicPartition& topic_partition, std::
     }
     assigned_ = topic_partition;
     position_ = from;
+    served_since_assign_ = false;
+    position_at_assign_ = raw_position();
     return {};
 }
 
@@ -86,20 +88,27 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
             end_was_served_ = true;
         } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             end_was_served_ = false;
+            served_since_assign_ = true;
         }
         batch.emplace_back(raw_[static_cast<std::size_t>(i)]);
     }
     return {};
 }
 
-std::optional<std::int64_t> Consumer::position() const {
-    if (!assigned_ || end_was_served_ || !left_over_.empty()) return std::nullopt;
+std::optional<std::int64_t> Consumer::raw_position() const {
     const PartitionList list = one_partition(*assigned_, RD_KAFKA_OFFSET_INVALID, -1);
     if (rd_kafka_position(client_.get(), list.get()) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         list->elems[0].offset < 0) {
         return std::nullopt;
     }
     return list->elems[0].offset;
+}
+
+std::optional<std::int64_t> Consumer::position() const {
+    if (!assigned_ || end_was_served_ || !left_over_.empty()) return std::nullopt;
+    const auto position = raw_position();
+    if (!served_since_assign_ && position == position_at_assign_) return std::nullopt;
+    return position;
 }
 
 }  // namespace sluice::kafka

@@ -40,7 +40,8 @@ class Consumer {
     Result<void> consume(std::vector<Message>& batch, std::size_t count, Milliseconds timeout);
 
     /// librdkafka's own position: moves past control records too, but only as the queue is served.
-    /// nullopt when there is none, or right after an end-of-partition (it may then be one too high).
+    /// nullopt when there is none, right after an end-of-partition (it may then be one too high), and
+    /// while it may be left over from an earlier assignment.
     [[nodiscard]] std::optional<std::int64_t> position() const;
 
     /// The end of the partition that was reached last, -1 when none: everything below it has been
@@ -65,7 +66,11 @@ class Consumer {
     Queue queue_;
     std::optional<plan::TopicPartition> assigned_;
     std::int64_t position_ = -1;
+    [[nodiscard]] std::optional<std::int64_t> raw_position() const;
+
     std::int64_t end_ = -1;
+    std::optional<std::int64_t> position_at_assign_;
+    bool served_since_assign_ = false;
     bool end_was_served_ = false;
     std::vector<Message> left_over_;
     std::vector<rd_kafka_message_t*> raw_;

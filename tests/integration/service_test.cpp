@@ -67,7 +67,9 @@ struct Service {
     }
     std::string state_of(const std::string& name) const {
         const auto status = sluice({"status", "--json"});
-        for (const auto& entry : boost::json::parse(status.out).at("pipelines").as_array()) {
+        if (status.out.empty()) return "unknown";  // the daemon is on its way up or down
+        const boost::json::value answer = boost::json::parse(status.out);
+        for (const auto& entry : answer.at("pipelines").as_array()) {
             if (entry.at("name").as_string() == name) return std::string(entry.at("state").as_string());
         }
         return "absent";
