@@ -85,6 +85,8 @@ class Pipeline::Impl {
     }
     template <class Step>
     auto with_retries(const char* stage, Step step) -> decltype(step());
+    std::optional<Milliseconds> retry_timeout() const;
+    asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
 
     asio::awaitable<Result<bool>> session();
     asio::awaitable<Result<void>> open();
@@ -121,6 +123,11 @@ class Pipeline::Impl {
     Adjustments adjustments_;  ///< of the plan being run
     std::vector<checkpoints::LossEntry> losses_of_plan_;
     BatchProgress progress_;
+
+    // Sessions that ended by an error that may pass, without a commit between them.
+    std::optional<SteadyTime> session_failing_since_;
+    std::uint64_t session_progress_ = 0;
+    int session_failures_ = 0;
 
     mutable std::mutex status_mutex_;
     Status status_;
@@ -173,14 +180,35 @@ asio::awaitable<void> Pipeline::Impl::sleep_until_woken() {
     co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
 }
 
-/// Runs `step` until it succeeds, fails for good, or somebody wants something else; RETRYING between.
+std::optional<Milliseconds> Pipeline::Impl::retry_timeout() const {
+    if (config_.errors.retry_timeout) return config_.errors.retry_timeout;
+    if (config_.trigger.kind == config::TriggerKind::processing_time) return std::nullopt;
+    return retry_timeout_of_bounded_triggers;
+}
+
+/// RETRYING, until the pause is over or somebody wants something else.
+asio::awaitable<void> Pipeline::Impl::back_off(const char* stage, int attempt, Error error) {
+    const Milliseconds delay =
+        backoff(attempt, config_.errors.retry_delay_max, static_cast<std::uint32_t>(random_()));
+    log::warning("retrying", {{"pipeline", config_.name},
+                              {"stage", stage},
+                              {"attempt", attempt},
+                              {"delay", format_duration(delay)},
+                              {"error", error.message}});
+    enter(State::retrying, std::move(error.message), error.code);
+    {
+        const std::lock_guard lock(status_mutex_);
+        status_.attempt = attempt;
+        status_.retry_at = env_.clock.wall() + delay;
+    }
+    publish();
+    co_await sleep(delay);
+}
+
+/// Runs `step` until it succeeds, fails for good, or somebody wants something else.
 template <class Step>
 auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step()) {
-    const bool bounded = config_.trigger.kind != config::TriggerKind::processing_time;
-    const auto timeout = config_.errors.retry_timeout
-                             ? config_.errors.retry_timeout
-                             : (bounded ? std::optional(retry_timeout_of_bounded_triggers)
-                                        : std::nullopt);
+    const auto timeout = retry_timeout();
     const SteadyTime started = env_.clock.steady();
     for (int attempt = 1;; ++attempt) {
         auto result = co_await step();
@@ -193,21 +221,7 @@ auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step
                                 std::to_string(attempt) + " attempts; errors.retry.timeout): " +
                                 error.message};
         }
-        const Milliseconds delay =
-            backoff(attempt, config_.errors.retry_delay_max, static_cast<std::uint32_t>(random_()));
-        log::warning("retrying", {{"pipeline", config_.name},
-                                  {"stage", stage},
-                                  {"attempt", attempt},
-                                  {"delay", format_duration(delay)},
-                                  {"error", error.message}});
-        {
-            enter(State::retrying, error.message, error.code);
-            const std::lock_guard lock(status_mutex_);
-            status_.attempt = attempt;
-            status_.retry_at = env_.clock.wall() + delay;
-        }
-        publish();
-        co_await sleep(delay);
+        co_await back_off(stage, attempt, error);
         if (interrupted()) co_return interruption();
         enter(State::running);
     }
@@ -246,9 +260,22 @@ asio::awaitable<void> Pipeline::Impl::run() {
             while (!shutting_down_ && wanted_ == left && !restart_wanted_) co_await sleep_until_woken();
             continue;
         }
+        if (!done && done.error().retriable) {
+            // The checkpoint could not be written: what is there must be read again before going on.
+            const SteadyTime now = env_.clock.steady();
+            if (!session_failing_since_ || status().batches_committed != session_progress_) {
+                session_failing_since_ = now;
+                session_progress_ = status().batches_committed;
+                session_failures_ = 0;
+            }
+            if (const auto timeout = retry_timeout(); !timeout || now - *session_failing_since_ < *timeout) {
+                co_await back_off("checkpoint", ++session_failures_, done.error());
+                continue;
+            }
+        }
         if (!done && done.error().code != ErrorCode::stopping) {
             const Error& error = done.error();
-            const bool gave_up = error.code == ErrorCode::unavailable;
+            const bool gave_up = error.code == ErrorCode::unavailable || error.retriable;
             exit_code_ = gave_up ? 75 : 1;
             enter(State::failed, error.message, error.code);
             log::error("failed", {{"pipeline", config_.name},

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "plugins/common/failpoint.hpp"
+#include "daemon/base/failpoint.hpp"
 #include "plugins/file/crc32.hpp"
 #include "plugins/file/errors.hpp"
 #include "plugins/file/names.hpp"

@@ -3,7 +3,7 @@
 #include <map>
 #include <utility>
 
-#include "plugins/common/failpoint.hpp"
+#include "daemon/base/failpoint.hpp"
 #include "plugins/file/errors.hpp"
 #include "plugins/file/names.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "plugins/common/failpoint.hpp"
+#include "daemon/base/failpoint.hpp"
 #include "plugins/file/crc32.hpp"
 
 namespace sluice::plugins::file {

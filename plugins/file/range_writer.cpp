@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "plugins/common/failpoint.hpp"
+#include "daemon/base/failpoint.hpp"
 #include "plugins/common/json_lines.hpp"
 #include "plugins/file/names.hpp"
 
