@@ -40,6 +40,10 @@ Loaded load(const std::filesystem::path& path, const LoadOptions& options) {
     Loaded loaded = load_with_plugins(path, options, [](const std::filesystem::path& directory) {
         return sink::load_plugins(directory.empty() ? default_plugin_dir() : directory);
     });
+    // The configuration says where its plugins came from, also when that was the default.
+    if (loaded.config && loaded.config->plugin_dir.empty()) {
+        loaded.config->plugin_dir = default_plugin_dir();
+    }
     refuse_dead_letters(path, loaded);
     return loaded;
 }
