@@ -194,34 +194,3 @@ TEST_CASE("a full disk under the checkpoints is refused with 74 before anything 
     CHECK_MESSAGE(daemon.log().find("the disk or the quota is full") != std::string::npos, daemon.log());
     CHECK_FALSE(std::filesystem::exists(setup.folder.path() / "out"));
 }
-
-TEST_CASE("checkpoints on a disk that fills up are retried, and nothing is lost or doubled") {
-    Setup setup("fillsup");
-    setup.pipeline.trigger = "{ processingTime: 50ms }";
-    setup.pipeline.extra = "errors: { retry: { delayMax: 300ms } }\n";
-    setup.produce(100);
-    DaemonProcess daemon(setup.folder.path(), setup.yaml());
-    const auto data = setup.folder.path() / "data";
-    std::filesystem::create_directory(data);
-    daemon.start({}, with_mounts("mount -t tmpfs -o size=4m tmpfs " + data.string()));
-    REQUIRE(daemon.says("batch committed"));
-    const std::string ballast =
-        "/proc/" + std::to_string(daemon.pid()) + "/root" + (data / "ballast").string();
-    CHECK(std::system(("dd if=/dev/zero of=" + ballast + " bs=4k 2>/dev/null").c_str()) != 0);
-    setup.produce(400);
-    // RocksDB writes into space it has already: only what goes beyond meets the full disk.
-    for (int i = 0; i < 200 && !daemon.says("retrying", std::chrono::milliseconds{100}); ++i) {
-        setup.produce(20);
-    }
-    CHECK_MESSAGE(daemon.says("retrying", std::chrono::milliseconds{1}), daemon.log());
-    std::filesystem::remove(ballast);
-    const Ledger expected = setup.expected();
-    CHECK_MESSAGE(wait_until([&] { return count(setup.delivered()) >= count(expected); },
-                             std::chrono::seconds{30}),
-                  daemon.log());
-    CHECK(difference(expected, setup.delivered()) == "");
-    daemon.signal(SIGTERM);
-    const auto ended = daemon.wait();
-    REQUIRE(ended);
-    CHECK(ended->code == 0);
-}
