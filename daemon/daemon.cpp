@@ -191,7 +191,7 @@ class Daemon {
 
     asio::awaitable<Result<api::Reloaded>> reload_now() {
         auto read = co_await pipeline::run_on(
-            router_pool_, [this]() -> Result<config::Loaded> { return load_configuration(options_); });
+            router_pool_.get_executor(), [this]() -> Result<config::Loaded> { return load_configuration(options_); });
         if (!read) co_return std::move(read).error();
         api::Reloaded answer{false, read->findings};
         if (!read->config) co_return answer;
@@ -202,7 +202,7 @@ class Daemon {
             co_return answer;
         }
         auto matched = co_await pipeline::run_on(
-            router_pool_, [&] { return match_checkpoint(*store_, *next); });
+            router_pool_.get_executor(), [&] { return match_checkpoint(*store_, *next); });
         if (!matched) co_return std::move(matched).error();
         {
             const std::lock_guard lock(config_mutex_);
@@ -239,7 +239,7 @@ class Daemon {
         const auto interval = notifier_.watchdog_interval();
         const auto beat = interval ? *interval : std::chrono::microseconds{10'000'000};
         while (!stopping_) {
-            (void)co_await pipeline::run_on(router_pool_, []() -> Result<void> { return {}; });
+            (void)co_await pipeline::run_on(router_pool_.get_executor(), []() -> Result<void> { return {}; });
             if (interval) notifier_.watchdog();
             notifier_.status(summary());
             watchdog_.expires_after(beat);

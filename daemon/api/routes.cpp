@@ -54,7 +54,7 @@ using Shared = std::shared_ptr<Api>;
 /// Runs `work(context)` on the blocking pool with the configuration in force.
 template <class Work>
 asio::awaitable<Response> blocking(Shared api, Work work) {
-    co_return co_await pipeline::run_on(api->context.blocking, [&]() -> Response {
+    co_return co_await pipeline::run_on(api->context.blocking.get_executor(), [&]() -> Response {
         const auto config = api->context.config();
         const Context context{api->context.store, *config, api->context.make_source,
                               api->context.clock};

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <condition_variable>
+#include <mutex>
+
 namespace sluice {
 namespace {
 
@@ -14,6 +17,14 @@ class SystemClock final : public Clock {
 };
 
 }  // namespace
+
+bool Clock::wait(Milliseconds time, const std::stop_token& stop) const {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any never;
+    (void)never.wait_for(lock, stop, time, [] { return false; });
+    return !stop.stop_requested();
+}
 
 const Clock& system_clock() {
     static const SystemClock clock;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 namespace sluice {
@@ -19,6 +20,8 @@ class Clock {
     [[nodiscard]] virtual WallTime wall() const = 0;
     /// Steady clock: what is waited for. Never jumps.
     [[nodiscard]] virtual SteadyTime steady() const = 0;
+    /// Blocks the calling thread until `time` has passed; false when a stop was requested before.
+    virtual bool wait(Milliseconds time, const std::stop_token& stop) const;
 };
 
 /// The machine's own clock.

@@ -62,7 +62,7 @@ Result<void> balance(const plan::OffsetRange& range, const checkpoints::RangeBoo
 
 /// All ranges, `lanes` at a time; the first error stops the others.
 asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
-    asio::thread_pool& workers, Source& source, sink::Sink& sink, const BatchRequest& request,
+    asio::any_io_executor workers, Source& source, sink::Sink& sink, const BatchRequest& request,
     const sink::Batch& batch, bool writes, BatchProgress& progress, const Clock& clock,
     std::stop_token outer_stop) {
     const auto& ranges = request.plan.ranges;
@@ -129,7 +129,7 @@ BatchOutcome summarize(const BatchRequest& request, const std::vector<RangeOutco
 
 }  // namespace
 
-asio::awaitable<Result<BatchOutcome>> run_batch(asio::thread_pool& workers, Source& source,
+asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, Source& source,
                                                 sink::Sink& sink, BatchRequest request,
                                                 BatchProgress& progress, const Clock& clock,
                                                 std::stop_token stop) {

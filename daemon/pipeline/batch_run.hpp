@@ -2,8 +2,8 @@
 // One batch, from begin to the sink's commit. What it answers is checkpointed by the caller.
 
 #include <atomic>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -53,7 +53,7 @@ struct BatchOutcome {
 ///
 /// Errors: retriable ones (broker, sink RETRY) mean "again, the same plan"; `out_of_range` means
 /// "gather the facts"; `data_loss` never; `fatal` (the sink's word, or a broken contract) stops.
-boost::asio::awaitable<Result<BatchOutcome>> run_batch(boost::asio::thread_pool& workers,
+boost::asio::awaitable<Result<BatchOutcome>> run_batch(boost::asio::any_io_executor workers,
                                                        Source& source, sink::Sink& sink,
                                                        BatchRequest request, BatchProgress& progress,
                                                        const Clock& clock, std::stop_token stop);

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <mutex>
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
 #include "daemon/base/log.hpp"
 #include "daemon/pipeline/kafka_source.hpp"
 #include "daemon/pipeline/run_on.hpp"
@@ -36,7 +39,12 @@ class Engine::Impl {
           consumers_(pool_options(config), clock),
           control_(4),
           workers_(worker_threads(config)),
-          environment_{io_, control_, workers_, store, clock, config.workers, {}, {}},
+          environment_{.io = io_,
+                       .control = control_.get_executor(),
+                       .workers = workers_.get_executor(),
+                       .store = store,
+                       .clock = clock,
+                       .worker_count = config.workers},
           tidy_timer_(io_),
           idle_(io_, asio::steady_timer::time_point::max()) {
         history_ = {config.history_age, config.history_size};
@@ -93,7 +101,7 @@ class Engine::Impl {
             boost::system::error_code cancelled;
             co_await tidy_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
             if (stopping_) break;
-            auto tidied = co_await run_on(control_, [this, second]() -> Result<void> {
+            auto tidied = co_await run_on(control_.get_executor(), [this, second]() -> Result<void> {
                 consumers_.tidy();
                 if (second % 60 != 0) return {};
                 return environment_.store.trim_history(history_, environment_.clock.wall());

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 #include <variant>
 
@@ -88,13 +86,7 @@ class KafkaSource final : public Source {
         const std::map<plan::TopicPartition, plan::Position>& known,
         const std::stop_token& stop) override {
         SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        const auto wait = [&stop](Milliseconds time) {
-            std::mutex mutex;
-            std::unique_lock lock(mutex);
-            std::condition_variable_any never;
-            (void)never.wait_for(lock, stop, time, [] { return false; });
-            return !stop.stop_requested();
-        };
+        const auto wait = [&stop](Milliseconds time) { return system_clock().wait(time, stop); };
         return kafka::gather_facts(*cluster, subscription_, known, config_.fetch_offset_retries,
                                    config_.fetch_offset_retry_interval, look_up_timeout, wait);
     }

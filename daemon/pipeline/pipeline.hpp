@@ -5,13 +5,13 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "checkpoints/store.hpp"
 #include "daemon/config/config.hpp"
+#include "daemon/pipeline/alarm.hpp"
 #include "daemon/pipeline/source.hpp"
 #include "daemon/pipeline/status.hpp"
 #include "daemon/sink/plugin.hpp"
@@ -21,14 +21,16 @@ namespace sluice::pipeline {
 /// What all pipelines of a daemon share; outlives them.
 struct Environment {
     boost::asio::any_io_executor io;
-    boost::asio::thread_pool& control;  ///< look-ups and the store: short blocking calls
-    boost::asio::thread_pool& workers;  ///< ranges and plugin calls
+    boost::asio::any_io_executor control;  ///< look-ups and the store: short blocking calls
+    boost::asio::any_io_executor workers;  ///< ranges and plugin calls
     checkpoints::Store& store;
     const Clock& clock;
     int worker_count = 1;
     std::atomic<int> busy{0};  ///< pipelines with a batch open: they share the workers
     /// After every change worth a metric; called on the pipeline's strand, must not block.
-    std::function<void(const Status&, const checkpoints::Commit*)> observer;
+    std::function<void(const Status&, const checkpoints::Commit*)> observer = {};
+    AlarmFactory make_alarm = make_steady_alarm;  ///< what pauses are waited for with
+    std::function<std::uint32_t()> random_seed = {};  ///< of the jitter; empty: the machine's
 };
 
 using SourceFactory = std::function<std::unique_ptr<Source>(const config::Pipeline&)>;

@@ -1,8 +1,5 @@
 #include "daemon/pipeline/range_task.hpp"
 
-#include <condition_variable>
-#include <mutex>
-
 #include "daemon/base/failpoint.hpp"
 #include "daemon/pipeline/backoff.hpp"
 
@@ -11,15 +8,6 @@ namespace {
 
 std::int64_t steady_ms(const Clock& clock) {
     return std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count();
-}
-
-/// Waits on a worker, but not past a stop. False when stopped.
-bool wait_unless_stopped(Milliseconds time, const std::stop_token& stop) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any never;
-    (void)never.wait_for(lock, stop, time, [] { return false; });
-    return !stop.stop_requested();
 }
 
 /// Hands records to a writer and counts what it kept.
@@ -50,7 +38,7 @@ class Delivery {
                 case sink::Status::retry:
                     // Briefly in place; longer troubles go back to the engine, which frees the worker.
                     if (attempt <= static_cast<int>(request_.write_retries) &&
-                        wait_unless_stopped(backoff(attempt, Milliseconds{1000}, 0), stop_)) {
+                        clock_.wait(backoff(attempt, Milliseconds{1000}, 0), stop_)) {
                         continue;
                     }
                     return sink_error("write", reply.message, reply.status);

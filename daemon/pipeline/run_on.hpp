@@ -2,12 +2,12 @@
 // Coroutine glue: blocking work goes to a pool, the coroutine waits on its strand.
 // Included by .cpp files only.
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <optional>
@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 
 /// Runs `work` (which blocks, and answers a Result) on `pool`; resumes where it was called.
 template <class Work>
-asio::awaitable<std::invoke_result_t<Work>> run_on(asio::thread_pool& pool, Work work) {
+asio::awaitable<std::invoke_result_t<Work>> run_on(asio::any_io_executor pool, Work work) {
     std::optional<std::invoke_result_t<Work>> value;  // Result<T> has no default constructor
     co_await asio::co_spawn(
         pool,

@@ -4,6 +4,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "checkpoints/store.hpp"
 #include "daemon/base/log.hpp"
@@ -34,7 +35,12 @@ struct World {
         asio::io_context io;
         asio::thread_pool control(1);
         asio::thread_pool workers(2);
-        Environment environment{io.get_executor(), control, workers, *store, system_clock(), 2, {}, {}};
+        Environment environment{.io = io.get_executor(),
+                                .control = control.get_executor(),
+                                .workers = workers.get_executor(),
+                                .store = *store,
+                                .clock = system_clock(),
+                                .worker_count = 2};
         Pipeline pipeline(environment, config, std::make_shared<FakePlugin>(target),
                           [this](const config::Pipeline&) { return std::make_unique<FakeSource>(kafka); });
         asio::co_spawn(pipeline.strand(), pipeline.run(), asio::detached);

@@ -1,0 +1,155 @@
+#pragma once
+// The inside of Pipeline, shared by the files that drive it: pipeline.cpp (the outermost loop and its
+// states), session.cpp (opening, waiting), trigger.cpp (facts, plan, losses), plan_run.cpp (a plan until
+// it is committed). Included by those only.
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/base/text.hpp"
+#include "daemon/pipeline/batch_run.hpp"
+#include "daemon/pipeline/pipeline.hpp"
+#include "daemon/pipeline/plan_options.hpp"
+#include "daemon/pipeline/run_on.hpp"
+
+namespace sluice::pipeline {
+
+inline bool needs_a_person(const Error& error) { return !error.retriable; }
+
+class Pipeline::Impl {
+ public:
+    Impl(Environment& environment, config::Pipeline config,
+         std::shared_ptr<const sink::Plugin> plugin, SourceFactory make_source)
+        : env_(environment),
+          config_(std::move(config)),
+          plugin_(std::move(plugin)),
+          make_source_(std::move(make_source)),
+          strand_(asio::make_strand(environment.io)),
+          wake_(environment.make_alarm(strand_)),
+          random_(environment.random_seed ? environment.random_seed() : std::random_device{}()) {
+        status_.name = config_.name;
+        status_.plugin = config_.sink.plugin;
+        status_.since = env_.clock.wall();
+    }
+
+    asio::awaitable<void> run();
+    void request(std::function<void()> change) {
+        asio::post(strand_, [this, change = std::move(change)] {
+            change();
+            wake_->wake();
+        });
+    }
+
+    Status status() const;
+
+    Environment& env_;
+    const config::Pipeline config_;
+    const std::shared_ptr<const sink::Plugin> plugin_;
+    const SourceFactory make_source_;
+    asio::strand<asio::any_io_executor> strand_;
+
+    // Requests; on the strand, but for the stop source, which workers look at.
+    bool shutting_down_ = false;
+    bool restart_wanted_ = false;
+    checkpoints::RunState wanted_ = checkpoints::RunState::running;
+    std::stop_source abort_;
+    std::atomic<bool> stopping_{false};  ///< what plugins see
+    std::atomic<int> exit_code_{0};
+    std::atomic<bool> ended_{false};
+
+ private:
+    /// Why a step gives up without an error of its own: somebody wants something else.
+    [[nodiscard]] bool interrupted() const {
+        return shutting_down_ || restart_wanted_ || wanted_ != checkpoints::RunState::running;
+    }
+    static Error interruption() { return Error{ErrorCode::stopping, "interrupted"}; }
+
+    void enter(State state, std::string reason = {}, std::optional<ErrorCode> code = {});
+    void publish(const checkpoints::Commit* commit = nullptr);
+    Milliseconds elapsed_since_last_run() const;
+
+    template <class Work>
+    auto control(Work work) {
+        return run_on(env_.control, std::move(work));
+    }
+    template <class Step>
+    auto with_retries(const char* stage, Step step) -> decltype(step());
+    std::optional<Milliseconds> retry_timeout() const;
+    asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
+
+    asio::awaitable<Result<bool>> session();
+    asio::awaitable<Result<void>> open();
+    asio::awaitable<Result<void>> open_sink();
+    asio::awaitable<void> close_sink();
+    asio::awaitable<Result<std::vector<plan::PartitionFacts>>> gather();
+    asio::awaitable<Result<bool>> trigger();
+    asio::awaitable<Result<void>> step_over(const plan::PlanOutcome& outcome);
+    asio::awaitable<Result<void>> run_plan(const checkpoints::Plan& plan, bool is_rerun);
+    asio::awaitable<Result<void>> attempt_plan(const checkpoints::Plan& plan, bool is_rerun,
+                                               int attempt);
+    asio::awaitable<Result<void>> examine_loss(const checkpoints::Plan& plan, const Error& cause);
+    asio::awaitable<Result<void>> wait_for_trigger();
+    Error loss_error(const std::vector<plan::Loss>& losses) const;
+    std::vector<checkpoints::LossEntry> as_entries(const std::vector<plan::Loss>& losses,
+                                                   std::optional<std::uint64_t> batch,
+                                                   bool accepted) const;
+    void learn(const checkpoints::Plan& plan, const BatchOutcome& outcome);
+
+    const std::unique_ptr<Alarm> wake_;
+    std::mt19937 random_;
+    std::unique_ptr<Source> source_;
+    std::unique_ptr<sink::Sink> sink_;
+    std::string cluster_id_;
+
+    // The pipeline's memory of its checkpoint; reread at each session.
+    checkpoints::PipelineState state_;
+    std::optional<std::map<plan::TopicPartition, std::int64_t>> end_bounds_;  ///< availableNow
+    WallTime trigger_started_{};
+    std::optional<SteadyTime> last_run_;
+    bool ran_once_ = false;
+    bool backlog_left_ = false;  ///< the last plan was capped: more is waiting
+    Observed observed_;
+    Adjustments adjustments_;  ///< of the plan being run
+    std::vector<checkpoints::LossEntry> losses_of_plan_;
+    BatchProgress progress_;
+
+    // Sessions that ended by an error that may pass, without a commit between them.
+    std::optional<SteadyTime> session_failing_since_;
+    std::uint64_t session_progress_ = 0;
+    int session_failures_ = 0;
+
+    mutable std::mutex status_mutex_;
+    Status status_;
+};
+
+/// Runs `step` until it succeeds, fails for good, or somebody wants something else.
+template <class Step>
+auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step()) {
+    const auto timeout = retry_timeout();
+    const SteadyTime started = env_.clock.steady();
+    for (int attempt = 1;; ++attempt) {
+        auto result = co_await step();
+        if (result || needs_a_person(result.error())) co_return result;
+        if (interrupted()) co_return interruption();
+        const Error& error = result.error();
+        if (timeout && env_.clock.steady() - started >= *timeout) {
+            co_return Error{ErrorCode::unavailable,
+                            "gave up after " + format_duration(*timeout) + " of retrying (" +
+                                std::to_string(attempt) + " attempts; errors.retry.timeout): " +
+                                error.message};
+        }
+        co_await back_off(stage, attempt, error);
+        if (interrupted()) co_return interruption();
+        enter(State::running);
+    }
+}
+
+}  // namespace sluice::pipeline

@@ -1,0 +1,138 @@
+// One trigger: facts, a plan, what is lost before it, and its PLAN written down.
+
+#include <algorithm>
+
+#include "daemon/base/failpoint.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/pipeline/pipeline_impl.hpp"
+
+namespace sluice::pipeline {
+
+Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
+    if (!last_run_) return Milliseconds::max();
+    return std::chrono::duration_cast<Milliseconds>(env_.clock.steady() - *last_run_);
+}
+
+asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather() {
+    co_return co_await with_retries("look up offsets", [this] {
+        return control([this] { return source_->facts(state_.positions, abort_.get_token()); });
+    });
+}
+
+/// True when the pipeline is done.
+asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
+    auto facts = co_await gather();
+    if (!facts) co_return std::move(facts).error();
+    const bool bounded = config_.trigger.kind == config::TriggerKind::available_now;
+    if (bounded && !end_bounds_) {
+        end_bounds_.emplace();
+        for (const auto& fact : *facts) end_bounds_->emplace(fact.topic_partition, fact.latest);
+    }
+    const plan::PlanInput input{state_.positions, *facts, bounded ? &*end_bounds_ : nullptr,
+                                elapsed_since_last_run()};
+    const std::uint64_t found = known_backlog(state_.positions, *facts);
+    auto planned = plan::plan_batch(
+        input, plan_options(config_, found, env_.worker_count, observed_));
+    if (!planned) co_return std::move(planned).error();
+    if (!planned->losses.empty()) {
+        // Consumers remember where a log ended, which is not true of it any more.
+        co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+        auto stepped = co_await step_over(*planned);
+        if (!stepped) co_return std::move(stepped).error();
+    }
+    {
+        const std::lock_guard lock(status_mutex_);
+        status_.backlog = planned->backlog;
+        status_.partitions.clear();
+        for (const auto& start : planned->starts) {
+            status_.partitions[start.topic_partition].position = start.position.offset;
+        }
+        for (const auto& fact : *facts) status_.partitions[fact.topic_partition].latest = fact.latest;
+    }
+    if (planned->ranges.empty()) {
+        backlog_left_ = false;
+        if (config_.trigger.kind != config::TriggerKind::processing_time) co_return true;
+        if (!planned->waiting) enter(State::caught_up);
+        publish();
+        co_return false;
+    }
+    checkpoints::Plan plan{state_.next_batch_id, env_.clock.wall(), std::move(planned->ranges)};
+    auto stored =
+        co_await control([&] { return env_.store.put_plan(config_.name, plan, {}); });
+    if (!stored) co_return std::move(stored).error();
+    failpoint("batch.after_plan");
+    state_.next_batch_id = plan.batch_id + 1;
+    state_.unfinished = plan;
+    last_run_ = env_.clock.steady();
+    enter(State::running);
+    auto ran = co_await run_plan(plan, false);
+    if (!ran) co_return std::move(ran).error();
+    ran_once_ = true;
+    std::uint64_t covered = 0;
+    for (const auto& range : plan.ranges) covered += plan::size_of(range.range);
+    backlog_left_ = covered < planned->backlog;
+    if (!backlog_left_) enter(State::caught_up);
+    publish();
+    if (config_.trigger.kind == config::TriggerKind::once) co_return true;
+    co_return bounded && !backlog_left_;
+}
+
+std::vector<checkpoints::LossEntry> Pipeline::Impl::as_entries(
+    const std::vector<plan::Loss>& losses, std::optional<std::uint64_t> batch, bool accepted) const {
+    std::vector<checkpoints::LossEntry> entries;
+    for (const plan::Loss& loss : losses) {
+        entries.push_back({loss, batch, env_.clock.wall(), accepted});
+    }
+    return entries;
+}
+
+Error Pipeline::Impl::loss_error(const std::vector<plan::Loss>& losses) const {
+    std::string text = "data loss: ";
+    for (std::size_t i = 0; i < losses.size() && i < 5; ++i) {
+        text += (i > 0 ? "; " : "") + plan::describe(losses[i]);
+    }
+    if (losses.size() > 5) text += "; and " + std::to_string(losses.size() - 5) + " more";
+    text += ". Nothing was skipped (failOnDataLoss: true). To record the loss and go on: "
+            "sluice losses accept " +
+            config_.name + " --execute";
+    return Error{ErrorCode::data_loss, std::move(text)};
+}
+
+/// Losses found at planning: refuse, or write them down with the positions that step over them.
+asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome& outcome) {
+    if (config_.source.fail_on_data_loss) {
+        auto noted = co_await control([&] {
+            return env_.store.put_losses(config_.name, as_entries(outcome.losses, {}, false));
+        });
+        if (!noted) co_return std::move(noted).error();
+        co_return loss_error(outcome.losses);
+    }
+    checkpoints::Store::Move move;
+    std::uint64_t lost = 0;
+    for (const plan::Loss& loss : outcome.losses) {
+        lost += plan::records_lost(loss);
+        log::warning("data loss", {{"pipeline", config_.name}, {"loss", plan::describe(loss)}});
+        const auto start =
+            std::find_if(outcome.starts.begin(), outcome.starts.end(), [&](const auto& candidate) {
+                return candidate.topic_partition == loss.topic_partition;
+            });
+        if (start == outcome.starts.end()) {
+            move.forget.push_back(loss.topic_partition);
+        } else {
+            move.positions[start->topic_partition] = start->position;
+        }
+    }
+    move.accept = as_entries(outcome.losses, state_.next_batch_id, true);
+    move.audit = {env_.clock.wall(), "data loss stepped over (failOnDataLoss: false)",
+                  std::to_string(outcome.losses.size()) + " partitions, " + std::to_string(lost) +
+                      " offsets"};
+    auto moved = co_await control([&] { return env_.store.put_move(config_.name, move); });
+    if (!moved) co_return std::move(moved).error();
+    for (const auto& [tp, position] : move.positions) state_.positions[tp] = position;
+    for (const auto& tp : move.forget) state_.positions.erase(tp);
+    const std::lock_guard lock(status_mutex_);
+    status_.records_lost += lost;
+    co_return Result<void>{};
+}
+
+}  // namespace sluice::pipeline
