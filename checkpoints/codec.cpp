@@ -336,6 +336,35 @@ Result<ControlEntry> decode_control(std::string_view bytes) {
     return finished(reader, std::move(entry));
 }
 
+std::string encode(const std::vector<RefusedRecord>& records) {
+    Writer writer = begin();
+    writer.varint(records.size());
+    for (const RefusedRecord& record : records) {
+        writer.text(record.topic_partition.topic)
+            .varint(static_cast<std::uint64_t>(record.topic_partition.partition))
+            .varint(static_cast<std::uint64_t>(record.offset))
+            .text(record.reason);
+    }
+    return writer.take();
+}
+
+Result<std::vector<RefusedRecord>> decode_refused(std::string_view bytes) {
+    Reader reader(bytes);
+    read_layout(reader);
+    constexpr std::size_t record_bytes_min = 4;
+    const std::size_t count = reader.count(record_bytes_min);
+    std::vector<RefusedRecord> records;
+    records.reserve(count);
+    for (std::size_t i = 0; i < count && reader.ok(); ++i) {
+        RefusedRecord& record = records.emplace_back();
+        record.topic_partition.topic = reader.text();
+        record.topic_partition.partition = read_partition(reader);
+        record.offset = static_cast<std::int64_t>(reader.varint(int64_max));
+        record.reason = reader.text();
+    }
+    return finished(reader, std::move(records));
+}
+
 std::string encode(RunState state) {
     return begin().byte(static_cast<std::uint8_t>(state)).take();
 }

@@ -174,6 +174,7 @@ Result<void> KeyedStore::trim_history(const HistoryLimit& limit, WallTime now) {
         queue->window.pop_front();
         batch.erase(Family::plans, keys::batch(queue->id, kept.batch_id));
         batch.erase(Family::commits, keys::batch(queue->id, kept.batch_id));
+        batch.erase(Family::control, keys::refused(queue->id, kept.batch_id));
         bytes -= std::min(bytes, kept.bytes);
         removed += kept.bytes;
         if (batch.changes.size() >= changes_max) SLUICE_CHECK(write());

@@ -265,6 +265,21 @@ Result<void> KeyedStore::put_commit(const std::string& pipeline, const Commit& c
     return {};
 }
 
+Result<void> KeyedStore::put_refused(const std::string& pipeline, std::uint64_t batch_id,
+                                     const std::vector<RefusedRecord>& records) {
+    SLUICE_TRY(Write write, begin_write(pipeline));
+    SLUICE_TRY(const auto plan, plan_of(write.id, batch_id));
+    SLUICE_TRY(const auto outcome, commit_of(write.id, batch_id));
+    if (!plan || outcome) {
+        return Error{plan ? ErrorCode::exists : ErrorCode::not_found,
+                     "batch " + batch_name(pipeline, batch_id) +
+                         (plan ? " has its outcome already" : " has no plan") +
+                         ": its refused records can't be written down"};
+    }
+    write.batch.put(Family::control, keys::refused(write.id, batch_id), encode(records));
+    return finish(write);
+}
+
 Result<void> KeyedStore::put_losses(const std::string& pipeline,
                                     const std::vector<LossEntry>& losses) {
     assert_losses(losses);

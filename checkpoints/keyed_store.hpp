@@ -39,6 +39,10 @@ class KeyedStore final : public Store {
                             const std::map<plan::TopicPartition, plan::Position>& positions,
                             const std::optional<Receipt>& receipt,
                             const std::vector<LossEntry>& losses) override;
+    Result<void> put_refused(const std::string& pipeline, std::uint64_t batch_id,
+                             const std::vector<RefusedRecord>& records) override;
+    Result<std::vector<RefusedRecord>> refused(const std::string& pipeline,
+                                               std::uint64_t batch_id) const override;
     Result<void> put_losses(const std::string& pipeline,
                             const std::vector<LossEntry>& losses) override;
     Result<void> put_move(const std::string& pipeline, const Move& move) override;

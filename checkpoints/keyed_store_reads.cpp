@@ -212,6 +212,15 @@ Result<BatchSummary> KeyedStore::find_batch(const std::string& pipeline,
                                            std::to_string(offset)};
 }
 
+Result<std::vector<RefusedRecord>> KeyedStore::refused(const std::string& pipeline,
+                                                       std::uint64_t batch_id) const {
+    const Read read = begin_read(pipeline);
+    if (!read.id) return std::vector<RefusedRecord>{};
+    SLUICE_TRY(auto records,
+               entry(Family::control, keys::refused(*read.id, batch_id), decode_refused));
+    return records ? *std::move(records) : std::vector<RefusedRecord>{};
+}
+
 Result<std::vector<LossEntry>> KeyedStore::losses(const std::string& pipeline) const {
     const Read read = begin_read(pipeline);
     std::vector<LossEntry> entries;

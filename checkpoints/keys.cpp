@@ -55,6 +55,9 @@ std::string loss(PipelineId id, const plan::Loss& loss) {
 
 std::string run_state(PipelineId id) { return begin(id).byte('s').take(); }
 std::string initial_offsets(PipelineId id) { return begin(id).byte('i').take(); }
+std::string refused(PipelineId id, std::uint64_t batch_id) {
+    return begin(id).byte('q').fixed64(batch_id).take();
+}
 std::string audits(PipelineId id) { return begin(id).byte('a').take(); }
 std::string audit(PipelineId id, std::uint64_t number) {
     return begin(id).byte('a').fixed64(number).take();

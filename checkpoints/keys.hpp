@@ -38,6 +38,7 @@ std::string loss(PipelineId id, const plan::Loss& loss);
 // control
 std::string run_state(PipelineId id);        ///< 's'
 std::string initial_offsets(PipelineId id);  ///< 'i'
+std::string refused(PipelineId id, std::uint64_t batch_id);  ///< 'q'
 std::string audits(PipelineId id);           ///< prefix 'a'
 std::string audit(PipelineId id, std::uint64_t number);
 

@@ -81,6 +81,14 @@ struct LossEntry {
     bool operator==(const LossEntry&) const = default;
 };
 
+/// A record of a batch that its sink refused: it goes to the dead letters instead.
+struct RefusedRecord {
+    plan::TopicPartition topic_partition;
+    std::int64_t offset = 0;
+    std::string reason;
+    bool operator==(const RefusedRecord&) const = default;
+};
+
 /// An operator's action, or a state that outlives the process (paused, stopped).
 struct ControlEntry {
     WallTime at{};
@@ -144,6 +152,14 @@ class Store {
                                     const std::map<plan::TopicPartition, plan::Position>& positions,
                                     const std::optional<Receipt>& receipt,
                                     const std::vector<LossEntry>& losses) = 0;
+
+    /// The refused records of the batch that is being run, all of them, in place of those known before:
+    /// written before the sink commits, so that a re-run leaves out and counts the same. Bounded by the
+    /// caller. They go with the batch when history is trimmed.
+    virtual Result<void> put_refused(const std::string& pipeline, std::uint64_t batch_id,
+                                     const std::vector<RefusedRecord>& records) = 0;
+    [[nodiscard]] virtual Result<std::vector<RefusedRecord>> refused(const std::string& pipeline,
+                                                                     std::uint64_t batch_id) const = 0;
 
     /// Losses seen while no plan or commit steps over them (failOnDataLoss: true). Known ones are kept.
     virtual Result<void> put_losses(const std::string& pipeline, const std::vector<LossEntry>& losses) = 0;

@@ -17,23 +17,6 @@ std::filesystem::path default_plugin_dir() {
     return SLUICE_INSTALLED_PLUGIN_DIR;
 }
 
-/// Dead letters are checked but not written yet: a configuration that counts on them is refused rather
-/// than half obeyed.
-void refuse_dead_letters(const std::filesystem::path& path, Loaded& loaded) {
-    if (!loaded.config) return;
-    bool refused = false;
-    for (const Pipeline& pipeline : loaded.config->pipelines) {
-        if (pipeline.errors.tolerance == Errors::Tolerance::none) continue;
-        refused = true;
-        loaded.findings.push_back(
-            {path.string(), 0, 0, "pipeline '" + pipeline.name + "': errors.tolerance",
-             "this version writes no dead letters: leave errors out; a refused record then stops the "
-             "pipeline, and `sluice offsets skip` steps over it",
-             true});
-    }
-    if (refused) loaded.config.reset();
-}
-
 }  // namespace
 
 Loaded load(const std::filesystem::path& path, const LoadOptions& options) {
@@ -44,7 +27,6 @@ Loaded load(const std::filesystem::path& path, const LoadOptions& options) {
     if (loaded.config && loaded.config->plugin_dir.empty()) {
         loaded.config->plugin_dir = default_plugin_dir();
     }
-    refuse_dead_letters(path, loaded);
     return loaded;
 }
 

@@ -74,6 +74,37 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
                 {"text", text}});
 }
 
+/// Of the user's properties, those that a producer would only warn of.
+bool is_for_consumers(std::string_view name) {
+    static constexpr std::string_view beginnings[] = {
+        "group.", "fetch.", "queued.", "session.", "heartbeat.", "auto.", "enable.auto.", "partition.",
+        "max.poll.", "max.partition.", "isolation.", "check.crcs", "offset.", "coordinator.",
+        "enable.partition.eof", "receive.message.max.bytes", "metadata.max.age.ms"};
+    return std::any_of(std::begin(beginnings), std::end(beginnings),
+                       [&](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+/// A producer of dead letters: few, each of them precious. 16 MiB at most wait in it.
+Result<Conf> make_producer_conf(const ClientSettings& settings) {
+    Conf conf{rd_kafka_conf_new()};
+    rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    SLUICE_CHECK(set_all(conf.get(), {{"client.id", "sluice-" + settings.pipeline},
+                                      {"queue.buffering.max.messages", "10000"},
+                                      {"queue.buffering.max.kbytes", "16384"},
+                                      {"message.max.bytes", "16777216"},  // the topic decides
+                                      {"message.timeout.ms", "60000"},
+                                      {"linger.ms", "5"},
+                                      {"reconnect.backoff.max.ms", "2000"},
+                                      {"socket.keepalive.enable", "true"},
+                                      {"log.connection.close", "false"},
+                                      {"enable.metrics.push", "false"}}));
+    for (const auto& [name, value] : settings.properties) {
+        if (!is_for_consumers(name)) SLUICE_CHECK(set(conf.get(), name, value));
+    }
+    SLUICE_CHECK(set_all(conf.get(), {{"enable.idempotence", "true"}, {"acks", "all"}}));
+    return conf;
+}
+
 bool uses_oauth(const rd_kafka_conf_t* conf) {
     std::array<char, 256> value{};
     std::size_t size = value.size();
@@ -98,6 +129,7 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     SLUICE_ASSERT(limits.queued_kbytes > 0);
     SLUICE_ASSERT(limits.queued_messages > 0);
     SLUICE_ASSERT(limits.fetch_bytes > 0);
+    if (role == Role::producer) return make_producer_conf(settings);
     Conf conf{rd_kafka_conf_new()};
     rd_kafka_conf_set_log_cb(conf.get(), on_log);
     const std::string own_name = "sluice-" + settings.pipeline;
@@ -147,11 +179,11 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     return conf;
 }
 
-Result<Client> make_client(Conf conf) {
+Result<Client> make_client(Conf conf, rd_kafka_type_t type) {
     const bool oauth = uses_oauth(conf.get());
     if (oauth) rd_kafka_conf_enable_sasl_queue(conf.get(), 1);
     std::array<char, 512> text{};
-    Client client{rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), text.data(), text.size())};
+    Client client{rd_kafka_new(type, conf.get(), text.data(), text.size())};
     if (!client) {
         return Error{ErrorCode::configuration,
                      std::string("librdkafka refuses the kafka.* properties: ") + text.data()};

@@ -14,6 +14,7 @@ namespace sluice::kafka {
 enum class Role {
     lookup,    ///< asks for metadata, offsets and ids; never fetches a record; has no group.id
     consumer,  ///< is assigned ranges and fetches records
+    producer,  ///< writes dead letters; properties that only consumers know are left out
 };
 
 /// How much one consumer may hold: its part of memoryMax. librdkafka counts neither the ~330 bytes
@@ -37,11 +38,11 @@ struct ConsumerLimits {
 Result<Conf> make_conf(const ClientSettings& settings, Role role,
                        const ConsumerLimits& limits = {});
 
-/// rd_kafka_new as a consumer (the type of both roles); OAuth tokens are refreshed in the
+/// rd_kafka_new, as a consumer for the first two roles; OAuth tokens are refreshed in the
 /// background, since nobody polls a client that waits for its next trigger. Costs 4 threads, no
 /// waiting. Errors: `configuration`, with librdkafka's own words (a certificate that can't be read,
 /// …).
-Result<Client> make_client(Conf conf);
+Result<Client> make_client(Conf conf, rd_kafka_type_t type = RD_KAFKA_CONSUMER);
 
 /// True for properties whose value is a password, a key or a token.
 bool is_secret_property(std::string_view name) noexcept;

@@ -56,6 +56,7 @@ void add_live(json::object& object, const pipeline::Status& live) {
     object["records_committed"] = live.records_committed;
     object["bytes_committed"] = live.bytes_committed;
     object["batches_committed"] = live.batches_committed;
+    object["records_dead_lettered"] = live.records_dead_lettered;
     object["backlog"] = live.backlog;
 }
 
@@ -80,6 +81,7 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
                         {"last_committed", nullptr},
                         {"last_commit_at", nullptr},
                         {"records_committed", nullptr},
+                        {"records_dead_lettered", nullptr},
                         {"bytes_committed", nullptr},
                         {"batches_committed", nullptr},
                         {"backlog", nullptr}};

@@ -19,7 +19,7 @@ namespace sluice::operations {
 ///  "next_trigger":TIME|null,
 ///  "batch":{"id":812,"offsets":100000|null,"polled":5000|null}|null,   in flight, or to be run again
 ///  "last_committed":811|null,"last_commit_at":TIME|null,
-///  "records_committed":…|null,"bytes_committed":…|null,"batches_committed":…|null,  since the start
+///  "records_committed":…|null,"records_dead_lettered":…|null,"bytes_committed":…|null,"batches_committed":…|null,  since the start
 ///  "backlog":…|null,              offsets, as of the last trigger
 ///  "records_lost":…,"unaccepted_losses":0,                                 of the whole ledger
 ///  "plugin":"file","cluster_id":"…"|null,

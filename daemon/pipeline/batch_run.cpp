@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
 #include "daemon/pipeline/range_task.hpp"
@@ -60,6 +61,19 @@ Result<void> balance(const plan::OffsetRange& range, const checkpoints::RangeBoo
     return {};
 }
 
+/// Dead letters first, then the list of them: what is on the list once the sink has the batch was
+/// written to the dead letters.
+Result<void> settle(const RefusalPolicy& refusal, const std::stop_token& stop) {
+    if (refusal.letters != nullptr) SLUICE_CHECK(refusal.letters->settle(stop));
+    const auto unstored = refusal.refusals.unstored();
+    if (unstored.empty()) return {};
+    failpoint("batch.before_refused");
+    SLUICE_CHECK(refusal.store(unstored));
+    refusal.refusals.stored();
+    failpoint("batch.after_refused");
+    return {};
+}
+
 /// All ranges, `lanes` at a time; the first error stops the others.
 asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
     asio::any_io_executor workers, Source& source, sink::Sink& sink, const BatchRequest& request,
@@ -78,13 +92,15 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
             const std::size_t index = next++;
             const auto adjusted = request.adjustments.find(index);
             const RangeRequest task{ranges[index],
+                                    request.pipeline,
                                     static_cast<std::uint32_t>(index),
                                     adjusted == request.adjustments.end() ? ranges[index].range.from
                                                                           : adjusted->second,
                                     read_on[index],
                                     writes,
                                     batch.ranges[index].token,
-                                    request.write_retries};
+                                    request.write_retries,
+                                    request.refusal};
             auto outcome = co_await run_on(workers, [&] {
                 return run_range(source, sink, task, progress, clock, stop.get_token());
             });
@@ -156,6 +172,10 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
     };
 
     progress.polled = 0;
+    if (request.refusal.letters != nullptr) {
+        auto cleared = co_await run_on(workers, [&] { return request.refusal.letters->begin(batch.id); });
+        if (!cleared) co_return std::move(cleared).error();
+    }
     doing("sink begin");
     Result<sink::Reply> begun = co_await call([&] { return sink.begin(batch); });
     if (!begun) co_return std::move(begun).error();
@@ -191,6 +211,11 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
             if (auto balanced = balance(request.plan.ranges[i].range, (*ranges)[i].books); !balanced) {
                 failure = std::move(balanced).error();
             }
+        }
+    }
+    if (!failure && !already) {
+        if (auto safe = co_await run_on(workers, [&] { return settle(request.refusal, stop); }); !safe) {
+            failure = std::move(safe).error();
         }
     }
     if (failure) {

@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -13,6 +14,8 @@
 
 #include "checkpoints/store.hpp"
 #include "daemon/base/result.hpp"
+#include "daemon/pipeline/dead_letters.hpp"
+#include "daemon/pipeline/refusals.hpp"
 #include "daemon/pipeline/source.hpp"
 #include "daemon/sink/sink.hpp"
 
@@ -29,11 +32,20 @@ struct BatchProgress {
     std::atomic<const char*> doing{""};        ///< "sink begin", "read and write", "sink commit"
 };
 
+/// What happens to records the sink refuses.
+struct RefusalPolicy {
+    Refusals& refusals;             ///< of this batch; those known before are left out from the start
+    DeadLetters* letters = nullptr;  ///< null: the first refused record stops the pipeline
+    /// Writes down what was refused, before the sink commits.
+    std::function<Result<void>(const std::vector<checkpoints::RefusedRecord>&)> store;
+};
+
 struct BatchRequest {
     std::string pipeline;
     const checkpoints::Plan& plan;
     bool is_rerun = false;
     const Adjustments& adjustments;
+    const RefusalPolicy& refusal;
     std::size_t lanes = 1;  ///< ranges worked on at the same time
     std::size_t write_retries = 3;  ///< RETRY from a write is tried again in place so often, briefly
 };
@@ -45,7 +57,7 @@ struct BatchOutcome {
     std::optional<std::int64_t> last_timestamp_ms;
 };
 
-/// begin → [read → write] × ranges, `lanes` at a time → commit. On any error the batch is aborted
+/// begin → [read → write] × ranges, `lanes` at a time → refused records are safe → commit. On any error the batch is aborted
 /// before the error is returned, so that nothing of it is visible and it can be run again.
 ///
 /// A batch that the sink already has is read once more without writing, to count it; when it can't

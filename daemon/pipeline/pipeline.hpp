@@ -12,6 +12,7 @@
 #include "checkpoints/store.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/pipeline/alarm.hpp"
+#include "daemon/pipeline/dead_letters.hpp"
 #include "daemon/pipeline/source.hpp"
 #include "daemon/pipeline/status.hpp"
 #include "daemon/sink/plugin.hpp"
@@ -30,6 +31,8 @@ struct Environment {
     /// After every change worth a metric; called on the pipeline's strand, must not block.
     std::function<void(const Status&, const checkpoints::Commit*)> observer = {};
     AlarmFactory make_alarm = make_steady_alarm;  ///< what pauses are waited for with
+    std::function<std::unique_ptr<DeadLetters>(const config::Pipeline&)> make_dead_letters =
+        pipeline::make_dead_letters;
     std::function<std::uint32_t()> random_seed = {};  ///< of the jitter; empty: the machine's
 };
 

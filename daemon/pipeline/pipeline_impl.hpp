@@ -16,6 +16,7 @@
 
 #include "daemon/base/text.hpp"
 #include "daemon/pipeline/batch_run.hpp"
+#include "daemon/pipeline/dead_letters.hpp"
 #include "daemon/pipeline/pipeline.hpp"
 #include "daemon/pipeline/plan_options.hpp"
 #include "daemon/pipeline/run_on.hpp"
@@ -35,6 +36,7 @@ class Pipeline::Impl {
           strand_(asio::make_strand(environment.io)),
           wake_(environment.make_alarm(strand_)),
           random_(environment.random_seed ? environment.random_seed() : std::random_device{}()) {
+        dead_letters_ = environment.make_dead_letters(config_);
         status_.name = config_.name;
         status_.plugin = config_.sink.plugin;
         status_.since = env_.clock.wall();
@@ -118,6 +120,8 @@ class Pipeline::Impl {
     bool backlog_left_ = false;  ///< the last plan was capped: more is waiting
     Observed observed_;
     Adjustments adjustments_;  ///< of the plan being run
+    Refusals refusals_;        ///< likewise
+    std::unique_ptr<DeadLetters> dead_letters_;
     std::vector<checkpoints::LossEntry> losses_of_plan_;
     BatchProgress progress_;
 

@@ -12,6 +12,13 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
                                                        bool is_rerun) {
     adjustments_.clear();
     losses_of_plan_.clear();
+    if (is_rerun) {
+        auto known = co_await control([&] { return env_.store.refused(config_.name, plan.batch_id); });
+        if (!known) co_return std::move(known).error();
+        refusals_.reset(*known);
+    } else {
+        refusals_.reset({});
+    }
     {
         const std::lock_guard lock(status_mutex_);
         status_.batch_id = plan.batch_id;
@@ -32,13 +39,31 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
 
 asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Plan& plan,
                                                            bool is_rerun, int attempt) {
-    BatchRequest request{config_.name, plan, is_rerun, adjustments_, 1};
+    const RefusalPolicy refusal{
+        refusals_, dead_letters_.get(),
+        [this, &plan](const std::vector<checkpoints::RefusedRecord>& records) {
+            return env_.store.put_refused(config_.name, plan.batch_id, records);
+        }};
+    BatchRequest request{config_.name, plan, is_rerun, adjustments_, refusal, 1};
     if (!plugin_->ordered()) {
         request.lanes = static_cast<std::size_t>(
             std::max(1, env_.worker_count / std::max(1, env_.busy.load())));
     }
     auto outcome = co_await run_batch(env_.workers, *source_, *sink_, request, progress_, env_.clock,
                                       abort_.get_token());
+    // Each round without the records that lost the last one: there is nothing to wait for.
+    while (!outcome && refusals_.take_batch_lost() && outcome.error().retriable && !interrupted()) {
+        log::warning("running a batch again without the records that its sink refuses",
+                     {{"pipeline", config_.name},
+                      {"batch", plan.batch_id},
+                      {"error", outcome.error().message}});
+        auto noted = co_await control([&] { return refusal.store(refusals_.unstored()); });
+        if (!noted) co_return std::move(noted).error();
+        refusals_.stored();
+        request.is_rerun = true;
+        outcome = co_await run_batch(env_.workers, *source_, *sink_, request, progress_, env_.clock,
+                                     abort_.get_token());
+    }
     if (!outcome) {
         if (outcome.error().code == ErrorCode::out_of_range) {
             auto examined = co_await examine_loss(plan, outcome.error());
@@ -71,10 +96,12 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
     std::uint64_t bytes = 0;
     std::uint64_t lost = 0;
     std::uint64_t planned = 0;
+    std::uint64_t dead_lettered = 0;
     for (const auto& books : outcome.commit.books) {
         polled += books.polled;
         bytes += books.bytes;
         lost += books.lost;
+        dead_lettered += books.dead_lettered;
     }
     for (const auto& range : plan.ranges) planned += plan::size_of(range.range);
     observed_.learn(outcome.commit);
@@ -85,11 +112,21 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
         status_.records_committed += polled;
         status_.bytes_committed += bytes;
         status_.records_lost += lost;
+        status_.records_dead_lettered += dead_lettered;
         ++status_.batches_committed;
         status_.backlog -= std::min(status_.backlog, planned);
         for (const auto& [tp, position] : outcome.positions) {
             status_.partitions[tp].position = position.offset;
         }
+    }
+    if (dead_lettered > 0) {
+        log::warning("records were refused by the sink and went to the dead letters",
+                     {{"pipeline", config_.name},
+                      {"batch", plan.batch_id},
+                      {"records", dead_lettered},
+                      {"where", config_.errors.dead_letter_topic
+                                    ? *config_.errors.dead_letter_topic
+                                    : config_.errors.dead_letter_path->string()}});
     }
     log::info("batch committed", {{"pipeline", config_.name},
                                   {"batch", plan.batch_id},

@@ -2,39 +2,65 @@
 
 #include "daemon/base/failpoint.hpp"
 #include "daemon/pipeline/backoff.hpp"
+#include "daemon/sink/record.hpp"
 
 namespace sluice::pipeline {
 namespace {
+
+using Records = std::span<const sluice_record>;
 
 std::int64_t steady_ms(const Clock& clock) {
     return std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count();
 }
 
-/// Hands records to a writer and counts what it kept.
+/// Hands records to a writer and counts what became of them.
 class Delivery {
  public:
     Delivery(sink::Writer* writer, const RangeRequest& request, BatchProgress& progress,
              const Clock& clock, const std::stop_token& stop)
-        : writer_(writer), request_(request), progress_(progress), clock_(clock), stop_(stop) {}
+        : writer_(writer),
+          request_(request),
+          progress_(progress),
+          clock_(clock),
+          stop_(stop),
+          known_(request.refusal.refusals.known_in(request.range.range)) {}
 
     [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
+    [[nodiscard]] std::uint64_t dead_lettered() const { return dead_lettered_; }
 
-    Result<void> operator()(std::span<const sluice_record> records) {
+    Result<void> operator()(Records records) {
         failpoint("range.while_reading");
-        if (writer_ != nullptr) SLUICE_CHECK(write(records));
+        SLUICE_CHECK(known_.empty() ? write(records) : write_unknown(records));
         failpoint("range.while_writing");
-        accepted_ += records.size();
         progress_.polled.fetch_add(records.size(), std::memory_order_relaxed);
         progress_.moved_at_ms.store(steady_ms(clock_), std::memory_order_relaxed);
         return {};
     }
 
  private:
-    Result<void> write(std::span<const sluice_record> records) {
+    /// Around the records that an earlier attempt of this batch found to be refused.
+    Result<void> write_unknown(Records records) {
+        std::size_t begin = 0;
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            const auto found = known_.find(records[i].offset);
+            if (found == known_.end()) continue;
+            SLUICE_CHECK(write(records.subspan(begin, i - begin)));
+            SLUICE_CHECK(refuse(records[i], found->second));
+            begin = i + 1;
+        }
+        return write(records.subspan(begin));
+    }
+
+    Result<void> write(Records records) {
+        if (records.empty()) return {};
+        if (writer_ == nullptr) {  // the sink has the batch: its records are only counted
+            accepted_ += records.size();
+            return {};
+        }
         for (int attempt = 1;; ++attempt) {
             const sink::WriteReply reply = writer_->write(records);
             switch (reply.status) {
-                case sink::Status::ok: return {};
+                case sink::Status::ok: accepted_ += records.size(); return {};
                 case sink::Status::retry:
                     // Briefly in place; longer troubles go back to the engine, which frees the worker.
                     if (attempt <= static_cast<int>(request_.write_retries) &&
@@ -49,27 +75,67 @@ class Delivery {
         }
     }
 
-    /// errors.tolerance none: the first record refused stops the pipeline, named.
-    Result<void> rejected(std::span<const sluice_record> records, const sink::WriteReply& reply) {
-        std::string message = "the sink refused ";
-        if (reply.rejects.empty()) {
-            message += std::to_string(records.size()) + " records from offset " +
-                       std::to_string(records.front().offset);
-            message += reply.message.empty() ? "" : ": " + reply.message;
-        } else {
-            const sink::Reject& first = reply.rejects.front();
-            message += "record " + plan::to_string(request_.range.range.topic_partition) + "@" +
-                       std::to_string(records[first.index].offset) + ": " +
-                       (first.reason.empty() ? reply.message : first.reason);
+    Result<void> rejected(Records records, const sink::WriteReply& reply) {
+        const auto reason_of = [&](const std::string& reason) {
+            return !reason.empty() ? reason : !reply.message.empty() ? reply.message : "refused by the sink";
+        };
+        switch (reply.reject_kind) {
+            case SLUICE_REJECT_ALL: {
+                if (records.size() == 1) return refuse(records.front(), reason_of({}));
+                const std::size_t half = records.size() / 2;  // nothing was kept: find the bad ones
+                SLUICE_CHECK(write(records.first(half)));
+                return write(records.subspan(half));
+            }
+            case SLUICE_REJECT_BATCH_LOST:
+                for (const sink::Reject& reject : reply.rejects) {
+                    SLUICE_CHECK(note(records[reject.index], reason_of(reject.reason)));
+                }
+                request_.refusal.refusals.lose_batch();
+                return Error{ErrorCode::unavailable,
+                             "the sink lost the batch over " + std::to_string(reply.rejects.size()) +
+                                 " records, the first one " +
+                                 name_of(records[reply.rejects.front().index]) + ": " +
+                                 reason_of(reply.rejects.front().reason),
+                             true};
+            default:
+                accepted_ += records.size() - reply.rejects.size();
+                for (const sink::Reject& reject : reply.rejects) {
+                    SLUICE_CHECK(refuse(records[reject.index], reason_of(reject.reason)));
+                }
+                return {};
         }
-        const auto& tp = request_.range.range.topic_partition;
-        const std::int64_t offset = reply.rejects.empty() ? records.front().offset
-                                                          : records[reply.rejects.front().index].offset;
-        return Error{ErrorCode::fatal,
-                     message + ". Nothing was skipped: correct the sink, or step over that one record "
-                               "with `sluice offsets skip PIPELINE " +
-                         tp.topic + "/" + std::to_string(tp.partition) + "@" +
-                         std::to_string(offset) + " --execute`"};
+    }
+
+    /// On the list of the batch; an error where no record may be refused.
+    Result<void> note(const sluice_record& record, const std::string& reason) {
+        if (request_.refusal.letters == nullptr) {
+            const auto& tp = request_.range.range.topic_partition;
+            return Error{ErrorCode::fatal,
+                         "the sink refused record " + name_of(record) + ": " + reason +
+                             ". Nothing was skipped: correct the sink, or step over that one record "
+                             "with `sluice offsets skip " +
+                             request_.pipeline + " " + tp.topic + "/" + std::to_string(tp.partition) +
+                             "@" + std::to_string(record.offset) +
+                             " --execute`, or let refused records go to dead letters "
+                             "(errors.tolerance: all)"};
+        }
+        return request_.refusal.refusals.add(request_.range.range.topic_partition, record.offset, reason);
+    }
+
+    Result<void> refuse(const sluice_record& record, const std::string& reason) {
+        SLUICE_CHECK(note(record, reason));
+        ++dead_lettered_;
+        if (writer_ == nullptr) return {};  // written before the sink committed
+        sluice_headers headers{};
+        if (record.handle != nullptr) {
+            const auto* const handle = static_cast<const sink::RecordHandle*>(record.handle);
+            headers = handle->headers(handle);
+        }
+        return request_.refusal.letters->add(record, headers, reason, stop_);
+    }
+
+    [[nodiscard]] std::string name_of(const sluice_record& record) const {
+        return plan::to_string(request_.range.range.topic_partition) + "@" + std::to_string(record.offset);
     }
 
     sink::Writer* writer_;
@@ -77,7 +143,9 @@ class Delivery {
     BatchProgress& progress_;
     const Clock& clock_;
     const std::stop_token& stop_;
+    const RefusedOffsets known_;  ///< empty for nearly every range there is
     std::uint64_t accepted_ = 0;
+    std::uint64_t dead_lettered_ = 0;
 };
 
 }  // namespace
@@ -120,6 +188,7 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
         outcome.books.gaps = counts->gaps;
         outcome.books.bytes = counts->bytes;
         outcome.books.accepted = delivery.accepted();
+        outcome.books.dead_lettered = delivery.dead_lettered();
         outcome.last_leader_epoch = counts->last_leader_epoch;
         outcome.last_timestamp_ms = counts->last_timestamp_ms;
     }

@@ -19,12 +19,14 @@ struct RangeOutcome {
 
 struct RangeRequest {
     const plan::PlannedRange& range;
+    const std::string& pipeline;
     std::uint32_t index = 0;
     std::int64_t start = 0;   ///< range.from, or later when what lies before is lost
     bool read_on = true;
     bool writes = true;       ///< false: only counted, because the sink already has the batch
     std::string token;
     std::size_t write_retries = 3;
+    const RefusalPolicy& refusal;
 };
 
 /// Blocks on a worker. Errors as in run_batch; the writer is closed whatever happens.

@@ -51,6 +51,7 @@ struct Status {
     std::uint64_t bytes_committed = 0;
     std::uint64_t batches_committed = 0;
     std::uint64_t records_lost = 0;
+    std::uint64_t records_dead_lettered = 0;
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
     std::map<plan::TopicPartition, PartitionStatus> partitions;
     std::string plugin;

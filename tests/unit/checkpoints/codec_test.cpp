@@ -43,6 +43,8 @@ LossEntry sample_loss() {
 }
 
 const Receipt sample_receipt{"file", "/srv/żółw", std::string("\0\x01\xff", 3)};
+const std::vector<RefusedRecord> sample_refused{{{"orders", 3}, 8123, "not a number"},
+                                                {{"", 2147483647}, int64_max, ""}};
 const ControlEntry sample_control{at_ms(1'700'000'000'000), "offsets set", R"({"a":1})"};
 const plan::Position sample_position{int64_max, 2147483647, "AAAAAAAAAAAAAAAAAAAAAA", int64_max};
 
@@ -74,6 +76,7 @@ void decode_all(std::string_view bytes) {
     }
     seen(decode_receipt(bytes));
     seen(decode_control(bytes));
+    seen(decode_refused(bytes));
     seen(decode_run_state(bytes));
     seen(decode_number(bytes));
     seen(decode_text(bytes));
@@ -101,6 +104,7 @@ TEST_CASE("every value comes back as it was") {
     CHECK(must(decode_loss(encode(sample_loss()))) == sample_loss());
     CHECK(must(decode_receipt(encode(sample_receipt))) == sample_receipt);
     CHECK(must(decode_control(encode(sample_control))) == sample_control);
+    CHECK(must(decode_refused(encode(sample_refused))) == sample_refused);
     CHECK(must(decode_position(encode(sample_position))) == sample_position);
     CHECK(must(decode_position(encode(plan::Position{}))) == plan::Position{});
     for (const RunState state : {RunState::running, RunState::paused, RunState::stopped}) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/pipeline/dead_letters.hpp"
 #include "daemon/pipeline/source.hpp"
 #include "daemon/sink/plugin.hpp"
 
@@ -23,6 +24,7 @@ struct FakeKafka {
     std::function<Result<void>(const plan::PlannedRange&)> before_read;
     std::function<Result<void>()> before_facts;
     std::mutex mutex;
+    std::size_t chunk_records = 1;  ///< handed over together
 
     void set(const std::string& topic, std::int32_t partition, std::int64_t earliest,
              std::int64_t latest, const std::string& id = "id-1") {
@@ -69,6 +71,7 @@ class FakeSource final : public Source {
             return Error{ErrorCode::out_of_range, plan::to_string(tp) + ": out of range"};
         }
         kafka::RangeCounts counts;
+        std::vector<sluice_record> chunk;
         for (std::int64_t offset = range.range.from; offset < range.range.until; ++offset) {
             if (kafka_.invisible.contains({tp, offset})) {
                 ++counts.gaps;
@@ -78,9 +81,14 @@ class FakeSource final : public Source {
             record.topic = {tp.topic.data(), tp.topic.size()};
             record.partition = tp.partition;
             record.offset = offset;
-            SLUICE_CHECK(handler({&record, 1}));
+            chunk.push_back(record);
+            if (chunk.size() >= kafka_.chunk_records) {
+                SLUICE_CHECK(handler(chunk));
+                chunk.clear();
+            }
             ++counts.polled;
         }
+        if (!chunk.empty()) SLUICE_CHECK(handler(chunk));
         return counts;
     }
 
@@ -99,6 +107,8 @@ struct FakeTarget {
     std::vector<std::string> calls;
     std::function<sink::Reply(const std::string& call)> answer;  ///< asked first at every call
     std::function<sink::WriteReply(const sluice_record&)> write;
+    std::set<std::int64_t> bad;  ///< offsets that are refused, as `refusal` says
+    std::int32_t refusal = SLUICE_REJECT_WHICH;
     std::mutex mutex;
 
     sink::Reply ask(const std::string& call) {
@@ -141,7 +151,12 @@ class FakeSink final : public sink::Sink {
      public:
         explicit FakeWriter(FakeTarget& target) : target_(target) {}
         sink::WriteReply write(std::span<const sluice_record> records) override {
+            const sink::WriteReply refused = refuse(records);
+            if (refused.status != sink::Status::ok && refused.reject_kind != SLUICE_REJECT_WHICH) {
+                return refused;
+            }
             for (const sluice_record& record : records) {
+                if (target_.bad.contains(record.offset)) continue;
                 if (target_.write) {
                     sink::WriteReply reply = target_.write(record);
                     if (reply.status != sink::Status::ok) return reply;
@@ -150,14 +165,59 @@ class FakeSink final : public sink::Sink {
                 target_.staged.insert({{{record.topic.data, record.topic.size}, record.partition},
                                        record.offset});
             }
-            return {};
+            return refused;
         }
         sink::Reply close(bool) override { return target_.ask("close_writer"); }
 
      private:
+        [[nodiscard]] sink::WriteReply refuse(std::span<const sluice_record> records) const {
+            sink::WriteReply reply;
+            for (std::size_t i = 0; i < records.size(); ++i) {
+                if (!target_.bad.contains(records[i].offset)) continue;
+                reply.status = sink::Status::reject;
+                reply.reject_kind = target_.refusal;
+                if (target_.refusal != SLUICE_REJECT_ALL) reply.rejects.push_back({i, "not a number"});
+            }
+            return reply;
+        }
         FakeTarget& target_;
     };
     FakeTarget& target_;
+};
+
+/// What dead letters there are; survives its pipeline.
+struct FakeLetters {
+    std::map<std::uint64_t, std::multiset<std::int64_t>> settled;  ///< offsets by batch
+    std::multiset<std::int64_t> written;                           ///< since begin()
+    std::vector<std::string> reasons;
+    std::uint64_t batch = 0;
+    std::function<Result<void>()> on_settle;
+    std::mutex mutex;
+};
+
+class FakeDeadLetters final : public DeadLetters {
+ public:
+    explicit FakeDeadLetters(FakeLetters& letters) : letters_(letters) {}
+    Result<void> begin(std::uint64_t batch_id) override {
+        letters_.batch = batch_id;
+        letters_.written.clear();
+        return {};
+    }
+    Result<void> add(const sluice_record& record, sluice_headers, const std::string& reason,
+                     const std::stop_token&) override {
+        const std::lock_guard lock(letters_.mutex);
+        letters_.written.insert(record.offset);
+        letters_.reasons.push_back(reason);
+        return {};
+    }
+    Result<void> settle(const std::stop_token&) override {
+        if (letters_.on_settle) SLUICE_CHECK(letters_.on_settle());
+        if (!letters_.written.empty()) letters_.settled[letters_.batch] = letters_.written;
+        return {};
+    }
+
+ private:
+    FakeLetters& letters_;
 };
 
 class FakePlugin final : public sink::Plugin {

@@ -1,77 +1,13 @@
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
-
-#include "checkpoints/store.hpp"
-#include "daemon/base/log.hpp"
-#include "daemon/pipeline/pipeline.hpp"
-#include "tests/unit/pipeline/fakes.hpp"
+#include "tests/unit/pipeline/world.hpp"
 
 using namespace sluice;
 using namespace sluice::pipeline;
 using namespace sluice::pipeline::testing;
 using namespace std::chrono_literals;
-namespace asio = boost::asio;
 
 namespace {
-
-/// A pipeline with everything around it in memory, run from start to end.
-struct World {
-    World() {
-        log::set_level(log::Level::off);
-        config.name = "orders";
-        config.sink.plugin = "fake";
-        config.trigger.kind = config::TriggerKind::available_now;
-        config.source.max_offsets_per_trigger = std::int64_t{10};
-        config.errors.retry_delay_max = 1ms;
-    }
-
-    /// Runs it until it ends by itself; `watch` is asked every few milliseconds meanwhile.
-    Status run(const std::function<void(Pipeline&)>& watch = {}) {
-        asio::io_context io;
-        asio::thread_pool control(1);
-        asio::thread_pool workers(2);
-        Environment environment{.io = io.get_executor(),
-                                .control = control.get_executor(),
-                                .workers = workers.get_executor(),
-                                .store = *store,
-                                .clock = system_clock(),
-                                .worker_count = 2};
-        Pipeline pipeline(environment, config, std::make_shared<FakePlugin>(target),
-                          [this](const config::Pipeline&) { return std::make_unique<FakeSource>(kafka); });
-        asio::co_spawn(pipeline.strand(), pipeline.run(), asio::detached);
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (!pipeline.has_ended()) {
-            io.restart();
-            io.run_for(2ms);
-            if (watch) watch(pipeline);
-            REQUIRE(std::chrono::steady_clock::now() < deadline);
-        }
-        exit_code = pipeline.exit_code();
-        return pipeline.status();
-    }
-
-    /// Every visible record of the fake Kafka, once.
-    FakeTarget::Records everything() const {
-        FakeTarget::Records records;
-        for (const auto& [tp, fact] : kafka.partitions) {
-            for (auto offset = fact.earliest; offset < fact.latest; ++offset) {
-                if (!kafka.invisible.contains({tp, offset})) records.insert({tp, offset});
-            }
-        }
-        return records;
-    }
-
-    FakeKafka kafka;
-    FakeTarget target;
-    config::Pipeline config;
-    std::unique_ptr<checkpoints::Store> store = checkpoints::make_memory_store();
-    int exit_code = -1;
-};
 
 const TopicPartition orders0{"orders", 0};
 

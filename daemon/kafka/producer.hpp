@@ -1,0 +1,52 @@
+#pragma once
+// Writes records to one topic: dead letters. Not on the path of ordinary records.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/clock.hpp"
+#include "daemon/base/result.hpp"
+#include "daemon/kafka/cluster.hpp"
+
+namespace sluice::kafka {
+
+struct ProducedHeader {
+    std::string_view name;
+    std::optional<std::string_view> value;  ///< nullopt: Kafka's null
+};
+
+struct ProducedRecord {
+    std::optional<std::string_view> key;    ///< nullopt: Kafka's null
+    std::optional<std::string_view> value;
+    std::int64_t timestamp_ms = -1;         ///< -1: now
+    std::span<const ProducedHeader> headers;
+};
+
+/// An idempotent producer (acks=all) to one topic, over the pipeline's own `kafka.*` connection
+/// settings. What it may hold is bounded (16 MiB). Confined to one thread at a time.
+class Producer {
+ public:
+    virtual ~Producer() = default;
+
+    /// Hands a record over; copies it. Waits while the queue is full, until `stop`.
+    /// Errors: `stopping`; what the broker said of an earlier record since the last flush(); `fatal`
+    /// for a record that can never be written (too large), naming the limit.
+    virtual Result<void> produce(const ProducedRecord& record, const std::stop_token& stop) = 0;
+
+    /// Waits until every record handed over is acknowledged by all in-sync replicas. Errors: the first
+    /// failure since the last flush(); `unavailable` (retriable) after `timeout`.
+    virtual Result<void> flush(Milliseconds timeout, const std::stop_token& stop) = 0;
+};
+
+/// Creates the client, and the topic when it does not exist (one partition, the broker's own
+/// replication factor, as Kafka Connect does for its dead letter queue). Errors: `unavailable`;
+/// authorization errors name the ACL needed.
+Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings,
+                                                const std::string& topic, Milliseconds timeout);
+
+}  // namespace sluice::kafka
