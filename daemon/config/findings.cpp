@@ -10,16 +10,41 @@ std::size_t Findings::add_file(std::string name, std::filesystem::path directory
     return files_.size() - 1;
 }
 
-void Findings::error(const Position& at, std::string path, std::string message) {
+void Findings::error(const Position& at, std::string_view path, std::string_view message) {
     ++errors_;
-    add(at, std::move(path), std::move(message), true);
+    add(at, path, message, true);
 }
 
-void Findings::warning(const Position& at, std::string path, std::string message) {
-    add(at, std::move(path), std::move(message), false);
+void Findings::warning(const Position& at, std::string_view path, std::string_view message) {
+    add(at, path, message, false);
 }
 
-void Findings::add(const Position& at, std::string path, std::string message, bool is_error) {
+namespace {
+
+/// Keys and values can be anything, and findings go to terminals and logs: one line, without what a
+/// terminal would obey, not longer than a person reads.
+std::string printable(std::string_view text, std::size_t bytes_max) {
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (out.size() >= bytes_max && (byte & 0xC0) != 0x80) return out + "…";
+        if (c == '\n') {
+            out += "\\n";
+        } else if (byte < 0x20 || byte == 0x7F) {
+            out += '?';
+        } else if (byte >= 0x80 && byte < 0xA0 && out.ends_with('\xC2')) {
+            out.back() = '?';  // U+0080 to U+009F: control characters too
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+void Findings::add(const Position& at, std::string_view path, std::string_view message,
+                   bool is_error) {
     if (entries_.size() == findings_max) {
         ++left_out_;
         return;
@@ -28,8 +53,8 @@ void Findings::add(const Position& at, std::string path, std::string message, bo
     finding.file = at.file < files_.size() ? files_[at.file].name : std::string();
     finding.line = at.line;
     finding.column = at.column;
-    finding.path = std::move(path);
-    finding.message = std::move(message);
+    finding.path = printable(path, path_bytes_max);
+    finding.message = printable(message, message_bytes_max);
     finding.is_error = is_error;
     entries_.push_back({at, std::move(finding)});
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/config/config.hpp"
@@ -23,8 +24,9 @@ class Findings {
     /// `directory` is what relative paths inside the file are relative to. Returns the file's index.
     std::size_t add_file(std::string name, std::filesystem::path directory);
 
-    void error(const Position& at, std::string path, std::string message);
-    void warning(const Position& at, std::string path, std::string message);
+    /// Control characters in `path` and `message` are replaced, and both are cut at their bounds.
+    void error(const Position& at, std::string_view path, std::string_view message);
+    void warning(const Position& at, std::string_view path, std::string_view message);
 
     [[nodiscard]] std::size_t error_count() const { return errors_; }
     [[nodiscard]] const std::string& file_name(std::size_t file) const { return files_[file].name; }
@@ -36,6 +38,8 @@ class Findings {
     [[nodiscard]] std::vector<Finding> sorted() const;
 
     static constexpr std::size_t findings_max = 200;
+    static constexpr std::size_t path_bytes_max = 256;
+    static constexpr std::size_t message_bytes_max = 2048;
 
  private:
     struct File {
@@ -46,7 +50,7 @@ class Findings {
         Position at;
         Finding finding;
     };
-    void add(const Position& at, std::string path, std::string message, bool is_error);
+    void add(const Position& at, std::string_view path, std::string_view message, bool is_error);
 
     std::vector<File> files_;
     std::vector<Entry> entries_;

@@ -41,6 +41,13 @@ TEST_CASE("bytes that are no text are refused with their place") {
           "x.yaml:1:1: a control character: this is not a text file\n");
 }
 
+TEST_CASE("a key can neither command the terminal nor fill the log") {
+    CHECK(said_about("\"a\\e[31m\\n\\u009b\": 1\n"s + right).starts_with(
+        "x.yaml:1:1: a?[31m\\n?: unknown key"));
+    const std::string said = said_about(std::string(900, 'k') + ": {}\n" + right);
+    CHECK(said.size() < 500);
+}
+
 TEST_CASE("a byte order mark of UTF-8 and line ends of DOS change nothing") {
     std::string dos = "\xEF\xBB\xBF";
     for (const char c : std::string(right)) dos += c == '\n' ? "\r\n" : std::string(1, c);
