@@ -31,6 +31,8 @@ using Offsets = std::map<TopicPartition, std::int64_t>;
 
 // Deep enough for every question and for a message about the key that is wrong.
 constexpr JsonLimits limits{.bytes_max = 16U << 20U, .depth_max = 8};
+// A short question can ask for very many ranges, which take 0.5 KB each as JSON.
+constexpr std::size_t ranges_max = 100'000;
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t int64_max = std::numeric_limits<std::int64_t>::max();
 
@@ -244,6 +246,7 @@ Result<json::object> split(const json::value& input) {
     SLUICE_TRY(options.max_records_per_partition,
                question.positive_if_there("maxRecordsPerPartition"));
     options.lanes = executors.size();
+    options.ranges_max = ranges_max;
     SLUICE_TRY(const std::vector<plan::SplitRange> pieces, plan::split_ranges(ranges, options));
 
     json::array answer;

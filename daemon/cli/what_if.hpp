@@ -25,7 +25,7 @@ namespace sluice::cli {
 /// Errors: `invalid_argument` for everything else than such an object (not JSON, an unknown,
 /// missing
 ///         or repeated key, a wrong type, not an integer, out of bounds, nested too deep, longer
-///         than 16 MiB), naming the key and what is accepted. Pure; safe for concurrent calls.
+///         than 16 MiB, an answer of more than 100,000 ranges), naming the key and what is accepted. Pure; safe for concurrent calls.
 Result<std::string> what_if(std::string_view json);
 
 }  // namespace sluice::cli

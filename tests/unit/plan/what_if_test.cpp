@@ -97,6 +97,12 @@ TEST_CASE("what_if names an unknown key, and the one that was meant") {
                R"(unknown key "untill" in ranges[0]: did you mean "until"?)"));
 }
 
+TEST_CASE("what_if refuses a short question with a very long answer") {
+    CHECK(says(refusal(R"({"ranges": [{"topic":"t","partition":0,"from":0,"until":9000000000}],)"
+                       R"( "maxRecordsPerPartition": 50000})"),
+               "180000 ranges, and at most 100000"));
+}
+
 TEST_CASE("what_if shortens a key that is very long") {
     const auto message = refusal(R"({"ranges": [], ")" + std::string(100'000, 'x') + R"(": 1})");
     CHECK(says(message, "…"));
