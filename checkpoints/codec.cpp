@@ -1,6 +1,7 @@
 #include "checkpoints/codec.hpp"
 
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "checkpoints/wire.hpp"
@@ -148,9 +149,12 @@ Result<Plan> decode_plan(std::string_view bytes) {
     plan.planned_at = read_time(reader);
     std::vector<std::string_view> strings(reader.count(1));
     for (std::string_view& text : strings) text = reader.text();
+    std::size_t used = 0;  // names stand in the order of their first use
     const auto string_at = [&]() -> std::string_view {
         const std::uint64_t place = reader.varint();
         if (reader.ok() && place >= strings.size()) reader.reject("a name that is not there");
+        if (reader.ok() && place > used) reader.reject("a name before its turn");
+        if (place == used) ++used;
         return reader.ok() ? strings[static_cast<std::size_t>(place)] : std::string_view{};
     };
     const std::size_t ranges = reader.count(7);
@@ -170,6 +174,10 @@ Result<Plan> decode_plan(std::string_view bytes) {
             planned.lane = static_cast<std::size_t>(lane - 1);
         }
         plan.ranges.push_back(std::move(planned));
+    }
+    if (used < strings.size()) reader.reject("a name that no range uses");
+    if (std::unordered_set(strings.begin(), strings.end()).size() < strings.size()) {
+        reader.reject("a name that is there twice");
     }
     return finished(reader, std::move(plan));
 }
@@ -313,6 +321,7 @@ Result<LossEntry> decode_loss(std::string_view bytes) {
     const bool has_batch = read_bool(reader);
     const std::uint64_t batch_id = reader.varint();
     if (has_batch) entry.batch_id = batch_id;
+    if (!has_batch && batch_id != 0) reader.reject("a batch that is not there");
     entry.detected_at = read_time(reader);
     entry.accepted = read_bool(reader);
     return finished(reader, std::move(entry));

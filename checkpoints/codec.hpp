@@ -4,7 +4,8 @@
 //
 // Decoders trust nothing: bytes that were cut, flipped or written by something else give a `storage`
 // error saying which byte ("truncated at byte 14 of 20"), never a crash and never a value that breaks
-// the rules of the type. The caller adds which entry it was.
+// the rules of the type. A value has one form: bytes that are taken are those that encode() would write
+// (the stamp's tail apart). The caller adds which entry it was.
 
 #include <cstdint>
 #include <string>

@@ -72,6 +72,10 @@ std::uint64_t Reader::varint(std::uint64_t max) {
             reject("a number above 64 bits");
             return 0;
         }
+        if (part == 0 && shift > 0) {  // 80 00 would be a second way to write 00
+            reject("a number longer than it needs to be");
+            return 0;
+        }
         value |= static_cast<std::uint64_t>(part & 0x7F) << shift;
         if ((part & 0x80) == 0) break;
     }

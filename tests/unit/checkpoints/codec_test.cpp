@@ -192,6 +192,24 @@ TEST_CASE("numbers out of bounds are errors") {
     CHECK_FALSE(decode_plan(inverted));
 }
 
+TEST_CASE("a value has one form, and bytes in another are an error") {
+    using namespace std::string_literals;
+    CHECK(error_of(decode_number("\x01\x80\x00"s)).message ==
+          "a number longer than it needs to be at byte 3 of 3");
+    CHECK_FALSE(keys::partition_of("\0\0\0\x07\x81\0x\0\0\0\x03"s));
+    const auto plan = [](std::string_view names, std::string_view ranges) {
+        return error_of(decode_plan("\x01\x05\x00"s + std::string(names) + std::string(ranges)))
+            .message;
+    };
+    CHECK(plan("\x01\x01x"s, "\0"s) == "a name that no range uses at byte 7 of 7");
+    CHECK(plan("\x02\x01x\x01x"s, "\x01\x00\x01\x00\x00\x01\x00\x00"s).starts_with(
+        "a name that is there twice"));
+    CHECK(plan("\x02\x01x\x01y"s, "\x01\x01\x00\x00\x00\x01\x00\x00"s).starts_with(
+        "a name before its turn"));
+    CHECK(error_of(decode_loss("\x01\x07" "expired\x01x\0\0\0\0\0\0\x05\0\0"s))
+              .message.starts_with("a batch that is not there"));
+}
+
 TEST_CASE("zigzag keeps small negatives small") {
     CHECK(Writer{}.zigzag(-1).take() == "\x01");
     CHECK(Writer{}.zigzag(1).take() == "\x02");
