@@ -128,6 +128,10 @@ Result<void> check_elf(int descriptor) {
     if (header.e_phnum == 0 || header.e_phentsize != sizeof(ElfW(Phdr))) {
         return wrong("its program headers are damaged: copy or build it again");
     }
+    // Before it is read: the system knows no offset above 2^63-1, and calls one a wrong argument.
+    if (!within(header.e_phoff, std::uint64_t{header.e_phnum} * sizeof(ElfW(Phdr)), file_size)) {
+        return truncated();
+    }
     std::vector<ElfW(Phdr)> segments(header.e_phnum);
     SLUICE_TRY(
         const bool has_segments,
