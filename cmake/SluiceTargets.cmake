@@ -8,6 +8,16 @@ if(SLUICE_WERROR)
     target_compile_options(sluice_options INTERFACE
         -Werror -Wno-error=restrict -Wno-error=maybe-uninitialized)
 endif()
+if(SLUICE_FUZZ)
+    if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+        message(FATAL_ERROR "SLUICE_FUZZ needs libFuzzer: configure with CXX=clang++ CC=clang")
+    endif()
+    # Coverage to steer by, in everything of ours; the fuzzers alone link libFuzzer's main().
+    set(_fuzz fuzzer-no-link,address,undefined)
+    target_compile_options(sluice_options INTERFACE
+        -fsanitize=${_fuzz} -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    target_link_options(sluice_options INTERFACE -fsanitize=${_fuzz})
+endif()
 if(SLUICE_SANITIZE)
     target_compile_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE})
