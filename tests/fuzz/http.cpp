@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
+#include <chrono>
 
 #include "daemon/base/text.hpp"
 #include "daemon/control/guard.hpp"
@@ -101,7 +102,11 @@ std::string exchange(Bytes bytes, bool is_control) {
             }
         },
         asio::detached);
+    const auto begun = std::chrono::steady_clock::now();
     io.run();
+    // Nothing is held back here: a session that waits for one of its timers is stuck.
+    require(std::chrono::steady_clock::now() - begun < limits.read_timeout,
+            "a session ends with its client");
     if (thrown) std::rethrow_exception(thrown);
     return answered;
 }
@@ -119,7 +124,8 @@ void check_responses(std::string_view left) {
         const auto& message = parser.get();
         left.remove_prefix(header);
         if (message.result_int() == 100) continue;
-        require(message.result_int() >= 200 && message.result_int() < 600, "a status is one");
+        require(message.result_int() >= 200 && message.result_int() < 500,
+                "an answer is no error of ours");
         const std::string_view type(message[http::field::content_type].data(),
                                     message[http::field::content_type].size());
         if (message.result_int() == 204) continue;
