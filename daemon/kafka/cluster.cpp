@@ -23,6 +23,8 @@ constexpr Milliseconds describe_pause{60'000};
 
 using GroupRequest = std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
                                      Deleter<rd_kafka_ListConsumerGroupOffsets_destroy>>;
+using AlterRequest = std::unique_ptr<rd_kafka_AlterConsumerGroupOffsets_t,
+                                     Deleter<rd_kafka_AlterConsumerGroupOffsets_destroy>>;
 using CString =
     std::unique_ptr<char, decltype([](char* text) { rd_kafka_mem_free(nullptr, text); })>;
 
@@ -114,6 +116,9 @@ class KafkaCluster final : public Cluster {
     Result<std::map<TopicPartition, std::optional<std::int64_t>>> committed_offsets(
         const std::string& group, std::span<const TopicPartition> partitions,
         Milliseconds timeout) override;
+    Result<void> set_committed_offsets(const std::string& group,
+                                       const std::map<TopicPartition, std::int64_t>& offsets,
+                                       Milliseconds timeout) override;
 
  private:
     Result<Topics> find_named(const std::set<std::string>& names, const Deadline& deadline);
@@ -347,6 +352,49 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::offs
         offsets[partition] = answer.offset < 0 ? std::nullopt : std::optional(answer.offset);
     }
     return offsets;
+}
+
+Result<void> KafkaCluster::set_committed_offsets(
+    const std::string& group, const std::map<TopicPartition, std::int64_t>& offsets,
+    Milliseconds timeout) {
+    const std::string context = "exporting positions to group " + group;
+    if (offsets.empty()) return {};
+    const Deadline deadline(timeout);
+    const AdminOptions options{
+        rd_kafka_AdminOptions_new(client_.get(), RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS)};
+    std::array<char, 256> text{};
+    if (const auto code = rd_kafka_AdminOptions_set_request_timeout(
+            options.get(), deadline.left_ms(), text.data(), text.size());
+        code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return to_error(context, code, text.data());
+    }
+    const PartitionList list{rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size()))};
+    for (const auto& [tp, offset] : offsets) {
+        rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = offset;
+    }
+    const AlterRequest request{rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get())};
+    rd_kafka_AlterConsumerGroupOffsets_t* requests[] = {request.get()};
+    const Queue queue{rd_kafka_queue_new(client_.get())};
+    rd_kafka_AlterConsumerGroupOffsets(client_.get(), requests, 1, options.get(), queue.get());
+    const Event event{rd_kafka_queue_poll(queue.get(), deadline.left_ms() + 100)};
+    if (!event) return failed(context, RD_KAFKA_RESP_ERR__TIMED_OUT);
+    if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return failed(context, code);
+    }
+    const auto* const result = rd_kafka_event_AlterConsumerGroupOffsets_result(event.get());
+    if (result == nullptr) return failed(context, RD_KAFKA_RESP_ERR__FAIL);
+    std::size_t count = 0;
+    const auto* const groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(groups[i])) {
+            return failed(context, rd_kafka_error_code(error));
+        }
+        for (const auto& element : elements(*rd_kafka_group_result_partitions(groups[i]))) {
+            if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, element.err);
+        }
+    }
+    answered();
+    return {};
 }
 
 Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::committed_offsets(

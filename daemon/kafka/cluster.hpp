@@ -71,6 +71,12 @@ class Cluster {
     [[nodiscard]] virtual Result<std::map<plan::TopicPartition, std::optional<std::int64_t>>>
     committed_offsets(const std::string& group, std::span<const plan::TopicPartition> partitions,
                       Milliseconds timeout) = 0;
+
+    /// Sets a group's committed offsets, as an admin tool does; never joins it. Errors: retriable while
+    /// the group has live members of its own.
+    [[nodiscard]] virtual Result<void> set_committed_offsets(
+        const std::string& group, const std::map<plan::TopicPartition, std::int64_t>& offsets,
+        Milliseconds timeout) = 0;
 };
 
 /// Creates the client; does not wait for the broker. Errors: `configuration` for properties refused.

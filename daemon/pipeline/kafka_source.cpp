@@ -117,6 +117,15 @@ class KafkaSource final : public Source {
         return kafka::read_range(lease, offsets, options, handler, stop);
     }
 
+    Result<void> export_positions(
+        const std::string& group,
+        const std::map<plan::TopicPartition, plan::Position>& positions) override {
+        std::map<plan::TopicPartition, std::int64_t> offsets;
+        for (const auto& [tp, position] : positions) offsets.emplace(tp, position.offset);
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        return cluster->set_committed_offsets(group, offsets, look_up_timeout);
+    }
+
     void release() override {
         pool_.forget(settings_);
         cluster_.reset();

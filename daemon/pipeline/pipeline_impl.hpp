@@ -103,6 +103,8 @@ class Pipeline::Impl {
     std::vector<checkpoints::LossEntry> as_entries(const std::vector<plan::Loss>& losses,
                                                    std::optional<std::uint64_t> batch,
                                                    bool accepted) const;
+    /// Best effort: a group that cannot be written delays nothing and fails nothing.
+    asio::awaitable<void> export_positions(bool at_the_end);
     void learn(const checkpoints::Plan& plan, const BatchOutcome& outcome);
 
     const std::unique_ptr<Alarm> wake_;
@@ -124,6 +126,9 @@ class Pipeline::Impl {
     std::unique_ptr<DeadLetters> dead_letters_;
     std::vector<checkpoints::LossEntry> losses_of_plan_;
     BatchProgress progress_;
+    std::optional<SteadyTime> exported_at_;
+    bool export_is_due_ = false;   ///< positions moved since
+    bool export_failed_ = false;  ///< said once, until it works again
 
     // Sessions that ended by an error that may pass, without a commit between them.
     std::optional<SteadyTime> session_failing_since_;

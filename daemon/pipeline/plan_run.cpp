@@ -88,7 +88,29 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     state_.unfinished.reset();
     learn(plan, *outcome);
     publish(&outcome->commit);
+    export_is_due_ = true;
+    co_await export_positions(false);
     co_return Result<void>{};
+}
+
+/// At most once a second while batches run, and once more when there is nothing to do.
+asio::awaitable<void> Pipeline::Impl::export_positions(bool at_the_end) {
+    constexpr Milliseconds interval{1000};
+    if (!config_.export_group || !export_is_due_) co_return;
+    const SteadyTime now = env_.clock.steady();
+    if (!at_the_end && exported_at_ && now - *exported_at_ < interval) co_return;
+    exported_at_ = now;
+    auto exported = co_await control(
+        [this] { return source_->export_positions(*config_.export_group, state_.positions); });
+    if (exported) {
+        export_is_due_ = false;
+        export_failed_ = false;
+    } else if (!std::exchange(export_failed_, true)) {
+        log::warning("positions were not exported; the pipeline goes on without",
+                     {{"pipeline", config_.name},
+                      {"group", *config_.export_group},
+                      {"error", exported.error().message}});
+    }
 }
 
 void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& outcome) {

@@ -44,6 +44,10 @@ class Source {
                                             const kafka::RecordHandler& handler,
                                             const std::stop_token& stop) = 0;
 
+    /// Sets the committed offsets of `group` for lag tools; never read back.
+    virtual Result<void> export_positions(
+        const std::string& group, const std::map<plan::TopicPartition, plan::Position>& positions) = 0;
+
     /// The pipeline stops: idle consumers of it may go.
     virtual void release() = 0;
 };

@@ -50,6 +50,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         for (const auto& fact : *facts) status_.partitions[fact.topic_partition].latest = fact.latest;
     }
     if (planned->ranges.empty()) {
+        co_await export_positions(true);  // what the last one could not
         backlog_left_ = false;
         if (config_.trigger.kind != config::TriggerKind::processing_time) co_return true;
         if (!planned->waiting) enter(State::caught_up);
@@ -71,6 +72,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     std::uint64_t covered = 0;
     for (const auto& range : plan.ranges) covered += plan::size_of(range.range);
     backlog_left_ = covered < planned->backlog;
+    if (!backlog_left_) co_await export_positions(true);
     if (!backlog_left_) enter(State::caught_up);
     publish();
     if (config_.trigger.kind == config::TriggerKind::once) co_return true;

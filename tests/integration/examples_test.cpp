@@ -35,6 +35,35 @@ std::string made_local(const std::filesystem::path& file, const std::filesystem:
 
 }  // namespace
 
+TEST_CASE("conf/directory runs against a real broker, exporting positions as a consumer group's") {
+    Kafka& kafka = Kafka::real();
+    for (const char* topic : {"orders", "payments"}) {
+        try {
+            kafka.create_topic(topic, 3);
+        } catch (const std::runtime_error&) {
+            continue;
+        }
+        for (std::int32_t p = 0; p < 3; ++p) kafka.produce_numbers(topic, p, 100);
+    }
+    const WorkFolder folder("example-directory");
+    const auto conf = folder.path() / "conf.d";
+    std::filesystem::create_directories(conf);
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::string(SLUICE_TEST_SOURCE_DIR) + "/conf/directory")) {
+        std::ofstream(conf / entry.path().filename()) << made_local(entry.path(), folder.path());
+    }
+    DaemonProcess daemon = DaemonProcess::with_directory(folder.path(), conf);
+    daemon.start();
+    CHECK_MESSAGE(daemon.says("batch committed pipeline=orders"), daemon.log());
+    CHECK_MESSAGE(daemon.says("batch committed pipeline=payments"), daemon.log());
+    const bool exported = wait_until([&] { return kafka.committed("sluice-orders", {"orders", 0}) == 100; });
+    CHECK_MESSAGE(exported, daemon.log());
+    daemon.signal(SIGTERM);
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    CHECK_MESSAGE(ended->code == 0, daemon.log());
+}
+
 TEST_CASE("each example of conf/ runs against a real broker, as it stands") {
     Kafka& kafka = Kafka::real();
     for (const char* topic : {"orders", "payments", "access-web"}) {

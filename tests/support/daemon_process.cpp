@@ -53,6 +53,13 @@ WorkFolder::WorkFolder(const std::string& name)
 DaemonProcess::DaemonProcess(std::filesystem::path folder, std::string yaml)
     : folder_(std::move(folder)), yaml_(std::move(yaml)) {}
 
+DaemonProcess DaemonProcess::with_directory(std::filesystem::path folder,
+                                            std::filesystem::path configuration) {
+    DaemonProcess daemon(std::move(folder), "");
+    daemon.directory_ = std::move(configuration);
+    return daemon;
+}
+
 DaemonProcess::~DaemonProcess() {
     if (pid_ > 0 && !ended_) kill();
 }
@@ -60,8 +67,8 @@ DaemonProcess::~DaemonProcess() {
 void DaemonProcess::start(const std::map<std::string, std::string>& environment,
                           const std::vector<std::string>& wrapper) {
     if (pid_ > 0 && !ended_) throw std::runtime_error("sluiced is running already");
-    const auto config = folder_ / "sluice.yaml";
-    std::ofstream(config) << yaml_;
+    const auto config = directory_.empty() ? folder_ / "sluice.yaml" : directory_;
+    if (directory_.empty()) std::ofstream(config) << yaml_;
     const int log = open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (log < 0) throw std::runtime_error("cannot write the daemon's log");
     ended_.reset();

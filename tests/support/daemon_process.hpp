@@ -32,6 +32,8 @@ struct ExitStatus {
 class DaemonProcess {
  public:
     DaemonProcess(std::filesystem::path folder, std::string yaml);
+    /// With a directory of files as its configuration.
+    static DaemonProcess with_directory(std::filesystem::path folder, std::filesystem::path configuration);
     ~DaemonProcess();
 
     /// `wrapper` is a command that ends by executing its arguments (unshare, sh -c '… exec "$@"' sh).
@@ -52,6 +54,7 @@ class DaemonProcess {
  private:
     std::filesystem::path folder_;
     std::string yaml_;
+    std::filesystem::path directory_;  ///< instead of yaml_ when there is one
     pid_t pid_ = -1;
     std::optional<ExitStatus> ended_;
 };

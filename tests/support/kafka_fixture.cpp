@@ -362,6 +362,15 @@ void Kafka::commit_group_offsets(const std::string& group,
     check("committing offsets of group " + group, code);
 }
 
+std::int64_t Kafka::committed(const std::string& group, const plan::TopicPartition& partition) {
+    const Client client = connect(RD_KAFKA_CONSUMER, impl_->bootstrap, {{"group.id", group}});
+    const PartitionList list{rd_kafka_topic_partition_list_new(1)};
+    const auto* const at =
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+    if (rd_kafka_committed(client.get(), list.get(), 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) return -1;
+    return at->offset < 0 ? -1 : at->offset;
+}
+
 struct Transaction::Impl {
     Client producer;
     bool open = false;

@@ -68,6 +68,8 @@ class Kafka {
     /// As a member that is no part of the group any more, which is how admin tools do it.
     void commit_group_offsets(const std::string& group,
                               const std::map<plan::TopicPartition, std::int64_t>& offsets);
+    /// -1 when the group has none for it.
+    std::int64_t committed(const std::string& group, const plan::TopicPartition& partition);
 
  private:
     friend class Transaction;

@@ -42,6 +42,11 @@ class ScriptedCluster final : public Cluster {
         const std::string&, std::span<const TopicPartition>, Milliseconds) override {
         return Error{};
     }
+    Result<void> set_committed_offsets(const std::string&,
+                                       const std::map<TopicPartition, std::int64_t>&,
+                                       Milliseconds) override {
+        return Error{};
+    }
 
  private:
     std::deque<std::vector<PartitionFacts>> answers_;

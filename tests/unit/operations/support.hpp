@@ -62,6 +62,10 @@ class FakeSource final : public pipeline::Source {
         FAIL("an operation must not read records");
         return Error{};
     }
+    Result<void> export_positions(
+        const std::string&, const std::map<plan::TopicPartition, plan::Position>&) override {
+        return Error{ErrorCode::failed, "not asked for here"};
+    }
     void release() override {}
 
  private:

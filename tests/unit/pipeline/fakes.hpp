@@ -24,6 +24,8 @@ struct FakeKafka {
     std::function<Result<void>(const plan::PlannedRange&)> before_read;
     std::function<Result<void>()> before_facts;
     std::mutex mutex;
+    std::map<std::string, std::map<TopicPartition, std::int64_t>> groups;
+    std::function<Result<void>()> before_export;
     std::size_t chunk_records = 1;  ///< handed over together
 
     void set(const std::string& topic, std::int32_t partition, std::int64_t earliest,
@@ -90,6 +92,13 @@ class FakeSource final : public Source {
         }
         if (!chunk.empty()) SLUICE_CHECK(handler(chunk));
         return counts;
+    }
+
+    Result<void> export_positions(const std::string& group,
+                                  const std::map<TopicPartition, plan::Position>& positions) override {
+        if (kafka_.before_export) SLUICE_CHECK(kafka_.before_export());
+        for (const auto& [tp, position] : positions) kafka_.groups[group][tp] = position.offset;
+        return {};
     }
 
     void release() override {}

@@ -290,3 +290,20 @@ TEST_CASE("a pipeline under processingTime catches up, pauses, resumes and shuts
     CHECK(step == 3);
     CHECK(world.target.visible == world.everything());
 }
+
+TEST_CASE("positions are exported to a group when asked for, and a group that refuses them stops nothing") {
+    for (const bool refuses : {false, true}) {
+        CAPTURE(refuses);
+        World world;
+        world.kafka.set("orders", 0, 0, 25);
+        world.config.export_group = "lag-tools";
+        world.kafka.before_export = [&]() -> Result<void> {
+            if (refuses) return Error{ErrorCode::unavailable, "no coordinator", true};
+            return {};
+        };
+        CHECK(world.run().state == State::done);
+        CHECK(world.target.visible == world.everything());
+        if (!refuses) CHECK(world.kafka.groups.at("lag-tools").at(orders0) == 25);
+        CHECK(world.kafka.groups.empty() == refuses);
+    }
+}
