@@ -21,4 +21,5 @@ find_package(ZLIB REQUIRED)
 # second configuration on.
 pkg_check_modules(libzstd REQUIRED IMPORTED_TARGET libzstd)
 add_library(PkgConfig::zstd ALIAS PkgConfig::libzstd)
+pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)  # plugins/postgres alone
 pkg_check_modules(systemd IMPORTED_TARGET libsystemd)  # optional: notify and journal

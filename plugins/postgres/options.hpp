@@ -1,0 +1,72 @@
+#pragma once
+// The options of the postgres sink: their table (what `sluice plugins` prints and YAML is checked
+// against) and their values.
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "plugins/postgres/columns.hpp"
+#include "sluice/sink.hpp"
+
+namespace sluice::plugins::postgres {
+
+enum class Mode { append, upsert };
+
+inline constexpr sluice_option option_table[] = {
+    option("connection", SLUICE_OPTION_STRING,
+           "Where the server is: a URI (postgresql://user@host/database) or libpq's key=value words.")
+        .required()
+        .secret(),
+    option("table", SLUICE_OPTION_STRING,
+           "The table, as table or schema.table; names are taken as they are written.")
+        .required(),
+    option("mode", SLUICE_OPTION_CHOICE,
+           "append: a row per record; upsert: a row per key, which a null value deletes.")
+        .choices("append|upsert")
+        .by_default("append"),
+    option("key", SLUICE_OPTION_JSON,
+           "With mode upsert: the list of columns that make the key, as a unique index has them."),
+    option("columns", SLUICE_OPTION_JSON,
+           "How columns are filled: a map of name to {from, type}; default: topic, partition, offset, "
+           "timestamp, key, value."),
+    option("createTable", SLUICE_OPTION_BOOL,
+           "Create the table when it is missing, with the types of `columns`.")
+        .by_default("false"),
+    option("connections", SLUICE_OPTION_INT,
+           "Connections that write at once; more than 1 go through unlogged staging tables.")
+        .by_default("1")
+        .between(1, 32),
+    option("connectTimeout", SLUICE_OPTION_DURATION, "Longest wait for a connection.")
+        .by_default("10s")
+        .between(1000, 600'000),
+    option("lockTimeout", SLUICE_OPTION_DURATION,
+           "Longest wait for a lock in the database; then the batch is run again.")
+        .by_default("30s")
+        .between(100, 3'600'000),
+    option("timeout", SLUICE_OPTION_DURATION,
+           "Longest wait for the server's answer to one statement, or until it takes more rows.")
+        .by_default("10m")
+        .between(1000, 86'400'000),
+};
+
+struct Options {
+    std::string connection;
+    std::string schema;  ///< empty: the first of the search path that has the table
+    std::string table;
+    Mode mode = Mode::append;
+    std::vector<Column> columns;
+    std::vector<std::size_t> key;  ///< places in `columns`
+    bool create_table = false;
+    std::size_t connections = 1;
+    std::chrono::milliseconds connect_timeout{};
+    std::chrono::milliseconds lock_timeout{};
+    std::chrono::milliseconds timeout{};
+};
+
+/// Throws std::invalid_argument when the options do not fit together. Touches no network; whether
+/// `connection` can be read is Connection's to say.
+Options read_options(const Settings& settings);
+
+}  // namespace sluice::plugins::postgres

@@ -1,0 +1,194 @@
+#include "plugins/postgres/postgres_sink.hpp"
+
+#include <charconv>
+#include <utility>
+
+namespace sluice::plugins::postgres {
+namespace {
+
+constexpr std::string_view receipt_before = R"({"batch":)";
+
+std::string receipt_of(std::int64_t batch) {
+    return std::string(receipt_before) + std::to_string(batch) + '}';
+}
+
+std::int64_t batch_of(std::string_view receipt) {
+    std::int64_t batch = 0;
+    if (receipt.substr(0, receipt_before.size()) == receipt_before) {
+        receipt.remove_prefix(receipt_before.size());
+        const auto [end, error] =
+            std::from_chars(receipt.data(), receipt.data() + receipt.size(), batch);
+        if (error == std::errc() && end + 1 == receipt.data() + receipt.size() && *end == '}')
+            return batch;
+    }
+    throw std::invalid_argument("the checkpoint has a receipt that this plugin did not write");
+}
+
+/// Which ranges, short enough for a row: two batches of one number and other ranges differ.
+std::string plan_of(const Batch& batch) {
+    std::string text;
+    for (const Range range : batch.ranges) {
+        text += range.topic;
+        text += '/' + std::to_string(range.partition) + '@' + std::to_string(range.from) + '-' +
+                std::to_string(range.until) + '\n';
+    }
+    return std::to_string(batch.ranges.size()) + '-' + std::to_string(hash_of(text));
+}
+
+/// The call's answer for an error where no row is to blame.
+Status plain_answer(const ServerError& error) {
+    return error.kind() == ErrorKind::retry ? Status::retry(error.what())
+                                            : Status::fatal(error.what());
+}
+
+}  // namespace
+
+Status PostgresSink::check(const Config& config) {
+    try {
+        check_connection_string(read_options(config.settings).connection);
+    } catch (const std::invalid_argument& wrong) {
+        return Status::fatal(wrong.what());
+    }
+    return {};
+}
+
+PostgresSink::PostgresSink(Host host, const Config& config, std::optional<std::string_view> receipt)
+    : host_(host), options_(read_options(config.settings)), plan_(options_) {
+    check_connection_string(options_.connection);
+    if (receipt) last_ = batch_of(*receipt);
+    std::int64_t newest = -1;
+    try {
+        target_.emplace(options_, host, config.pipeline, config.cluster_id);
+        newest = target_->newest_batch();
+    } catch (const ServerError& error) {
+        if (error.kind() == ErrorKind::retry) throw Retry(error.what());
+        throw;
+    }
+    if (!receipt && newest >= 0)
+        throw std::runtime_error(
+            "the table has batches of pipeline " + std::string(config.pipeline) + " up to " +
+            std::to_string(newest) +
+            ", and there is no checkpoint: restore it, give the pipeline another name or table, or "
+            "delete this pipeline's rows from sluice_batches, whose records will then come again");
+}
+
+std::optional<std::string> PostgresSink::initial_receipt() { return receipt_of(last_); }
+
+Status PostgresSink::begin(const Batch& batch) {
+    batch_ = {static_cast<std::int64_t>(batch.id), plan_of(batch)};
+    records_ = 0;
+    deletes_ = 0;
+    try {
+        if (!target_->begin(batch_, last_)) return {};
+    } catch (const ServerError& error) {
+        return plain_answer(error);
+    }
+    last_ = batch_.id;
+    return Status::already_committed(receipt_of(last_));
+}
+
+std::unique_ptr<Writer> PostgresSink::open_writer(const Range& range) {
+    return std::make_unique<RowWriter>(*this, range);
+}
+
+Status PostgresSink::answer_to(const ServerError& error) {
+    if (error.kind() != ErrorKind::row) return plain_answer(error);
+    if (target_->is_careful())
+        return Status::fatal(std::string(error.what()) +
+                             ". Each row was taken alone and they are refused together: the records of "
+                             "this batch contradict each other in this table");
+    target_->be_careful();
+    return Status::retry("the server refused a row: " + std::string(error.what()) +
+                         ". The batch is run again to find it");
+}
+
+Status PostgresSink::commit(std::uint64_t) {
+    try {
+        target_->commit(batch_, last_, records_, deletes_ != 0);
+    } catch (const ServerError& error) {
+        return answer_to(error);
+    }
+    last_ = batch_.id;
+    return Status::ok(receipt_of(last_));
+}
+
+Status PostgresSink::abort(std::uint64_t) {
+    target_->abort();
+    return {};
+}
+
+RowWriter::RowWriter(PostgresSink& sink, const Range& range)
+    : sink_(sink), lane_(range.index), encoder_(sink.plan_, range.index) {
+    rows_.reserve(put_at + put_at / 2);
+}
+
+Status RowWriter::write(Records records) {
+    if (sink_.target_->is_careful()) return write_carefully(records);
+    std::vector<Rejection> rejections;  // allocates for refused records only
+    std::string reason;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        const Record record = records[i];
+        const Headers headers =
+            sink_.plan_.needs_headers ? sink_.host_.headers(record) : Headers(nullptr, 0);
+        if (encoder_.append(rows_, record, headers, reason)) {
+            ++count_;
+        } else {
+            rejections.push_back({i, std::exchange(reason, {})});
+        }
+    }
+    try {
+        if (rows_.size() >= put_at) put();
+    } catch (const ServerError& error) {
+        return sink_.answer_to(error);
+    }
+    return rejections.empty() ? Status() : Status::reject(std::move(rejections));
+}
+
+Status RowWriter::write_carefully(Records records) {
+    std::vector<Rejection> rejections;
+    std::vector<std::size_t> ends;
+    std::vector<std::size_t> places;
+    std::string reason;
+    rows_.clear();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        const Record record = records[i];
+        const Headers headers =
+            sink_.plan_.needs_headers ? sink_.host_.headers(record) : Headers(nullptr, 0);
+        if (encoder_.append(rows_, record, headers, reason)) {
+            ends.push_back(rows_.size());
+            places.push_back(i);
+        } else {
+            rejections.push_back({i, std::exchange(reason, {})});
+        }
+    }
+    try {
+        const auto refused = sink_.target_->put_carefully(rows_, ends);
+        count_ += ends.size() - refused.size();
+        for (const auto& [row, why] : refused) rejections.push_back({places[row], why});
+    } catch (const ServerError& error) {
+        rows_.clear();
+        return plain_answer(error);
+    }
+    rows_.clear();
+    return rejections.empty() ? Status() : Status::reject(std::move(rejections));
+}
+
+void RowWriter::put() {
+    if (rows_.empty()) return;
+    sink_.target_->put(lane_, rows_);
+    rows_.clear();
+}
+
+Status RowWriter::close(bool keep) {
+    if (!keep) return {};
+    try {
+        put();
+    } catch (const ServerError& error) {
+        return sink_.answer_to(error);
+    }
+    sink_.records_ += count_;
+    sink_.deletes_ += encoder_.deletes();
+    return {};
+}
+
+}  // namespace sluice::plugins::postgres
