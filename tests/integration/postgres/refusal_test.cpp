@@ -1,0 +1,233 @@
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "tests/integration/postgres/database.hpp"
+#include "tests/integration/postgres/sink_run.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+/// Value {"n": offset} but where `poison` has another.
+RecordAt numbers_with(const std::map<std::int64_t, std::string>& poison) {
+    return [poison](std::int32_t, std::int64_t offset) {
+        const auto found = poison.find(offset);
+        return TestRecord{std::to_string(offset), found == poison.end()
+                                                      ? "{\"n\":" + std::to_string(offset) + "}"
+                                                      : found->second};
+    };
+}
+
+sink::Settings numbers_settings(const std::string& table, const std::string& mode,
+                                const std::string& connections) {
+    sink::Settings settings{{"connection", Database::address()},
+                            {"table", table},
+                            {"connections", connections},
+                            {"mode", mode},
+                            {"columns", R"({"id":{"from":"key","type":"bigint"},
+                                            "n":{"from":"value.n","type":"other"}})"}};
+    if (mode == "upsert") settings["key"] = R"(["id"])";
+    return settings;
+}
+
+bool mentions(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+sink::Reply opened(const sink::Settings& settings) {
+    TestCheckpoint checkpoint;
+    return SinkRun(settings, checkpoint).opened;
+}
+
+}  // namespace
+
+TEST_CASE("rows that the server refuses are named, and all others of the batch are kept") {
+    Database database;
+    const std::map<std::int64_t, std::string> poison{
+        {0, R"({"n":"x"})"},       // no integer for the server: 22P02
+        {1234, R"({"n":-1})"},     // a check: 23514
+        {1235, R"({"n":null})"},   // not null: 23502
+        {2999, R"({"n":99999999999})"},  // out of range: 22003
+        {5000, R"({"n":"0x"})"},
+    };
+    for (const char* mode : {"append", "upsert"}) {
+        for (const char* connections : {"1", "2"}) {
+            CAPTURE(mode);
+            CAPTURE(connections);
+            const std::string table = unique_table("poison");
+            database.run("CREATE TABLE " + table +
+                         " (id bigint PRIMARY KEY, n integer NOT NULL CHECK (n >= 0))");
+            TestCheckpoint checkpoint;
+            SinkRun sink(numbers_settings(table, mode, connections), checkpoint);
+            REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+            const auto reply =
+                sink.batch({{0, 0, 3000}, {0, 3000, 6000}}, numbers_with(poison), false, 1);
+            REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+            REQUIRE(sink.retried.size() == 1);
+            CHECK(mentions(sink.retried[0], "the server refused a row"));
+            std::set<std::int64_t> offsets;
+            for (const auto& [offset, why] : sink.refused) offsets.insert(offset);
+            CHECK(offsets == std::set<std::int64_t>{0, 1234, 1235, 2999, 5000});
+            CHECK_MESSAGE(mentions(sink.refused[1234], "check constraint"), sink.refused[1234]);
+            CHECK_MESSAGE(mentions(sink.refused[0], "22P02"), sink.refused[0]);
+            CHECK(database.value("SELECT count(*) || ' ' || sum(n) FROM " + table) ==
+                  "5995 " + std::to_string(5999 * 6000 / 2 - 1234 - 1235 - 2999 - 5000));
+            // The next batch is fast again: nothing is refused, nothing run twice.
+            CHECK(sink.batch({{0, 6000, 6100}}, numbers_with({})).status == sink::Status::ok);
+        }
+    }
+}
+
+TEST_CASE("constraints without a line in COPY's context are found by halves, deferred ones too") {
+    Database database;
+    const std::string parent = unique_table("parent");
+    const std::string table = unique_table("child");
+    database.run("CREATE TABLE " + parent + " (n integer PRIMARY KEY); INSERT INTO " + parent +
+                 " SELECT generate_series(0, 1999); CREATE TABLE " + table +
+                 " (id bigint, n integer REFERENCES " + parent + " DEFERRABLE INITIALLY DEFERRED)");
+    TestCheckpoint checkpoint;
+    SinkRun sink(numbers_settings(table, "append", "1"), checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto reply = sink.batch({{0, 0, 2002}}, numbers_with({{700, R"({"n":-5})"}}), false, 1);
+    REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+    CHECK(sink.refused.size() == 3);
+    CHECK(mentions(sink.refused[700], "foreign key"));
+    CHECK(sink.refused.count(2001) == 1);
+    CHECK(database.value("SELECT count(*) FROM " + table) == "1999");
+}
+
+TEST_CASE("what the plugin itself refuses does not cost the batch") {
+    const std::string table = unique_table("which");
+    TestCheckpoint checkpoint;
+    SinkRun sink({{"connection", Database::address()}, {"table", table}, {"createTable", "true"}},
+                 checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto reply = sink.batch({{0, 0, 100}}, [](std::int32_t, std::int64_t at) {
+        return TestRecord{"k", at == 50 ? std::string("a\0b", 3) : "v"};
+    });
+    CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
+    REQUIRE(sink.refused.size() == 1);
+    CHECK(mentions(sink.refused[50], "column 'value'"));
+    Database database;
+    CHECK(database.value("SELECT count(*) FROM " + table) == "99");
+}
+
+TEST_CASE("a table, column, right or password that is missing stops the pipeline with the remedy") {
+    Database database;
+    const std::string table = unique_table("missing");
+    const auto refusal = [&](const sink::Settings& more, const std::string& text) {
+        sink::Settings settings = more;
+        settings.emplace("connection", Database::address());
+        settings.emplace("table", table);
+        const sink::Reply reply = opened(settings);
+        CHECK_MESSAGE(reply.status == sink::Status::fatal, reply.message);
+        CHECK_MESSAGE(mentions(reply.message, text), reply.message);
+    };
+    refusal({}, "CREATE TABLE \"public\".\"" + table + "\" (\"topic\" text");
+    refusal({{"table", "nowhere." + table}, {"createTable", "true"}}, "create the schema");
+    database.run("CREATE TABLE " + table + " (key text)");
+    refusal({}, "add the column to the table");
+    database.run("DROP ROLE IF EXISTS locked; CREATE ROLE locked LOGIN PASSWORD 'secret'");
+    refusal({{"connection", Database::address("locked:wrong")}}, "password authentication failed");
+    database.run("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN");
+    database.run("GRANT SELECT ON " + table + " TO reader");
+    refusal({{"connection", Database::address("reader")}, {"columns", R"({"key":"key"})"}},
+            "permission denied");
+}
+
+TEST_CASE("a server that is not there, or full, is tried again") {
+    const sink::Reply reply =
+        opened({{"connection", "postgresql://sluice@127.0.0.1:1/postgres"}, {"table", "t"}});
+    CHECK(reply.status == sink::Status::retry);
+    CHECK_MESSAGE(mentions(reply.message, "refused"), reply.message);
+    Database database;
+    database.run("DROP ROLE IF EXISTS single; CREATE ROLE single LOGIN CONNECTION LIMIT 0");
+    const sink::Reply full =
+        opened({{"connection", Database::address("single")}, {"table", "t"}});
+    CHECK_MESSAGE(full.status == sink::Status::retry, full.message);
+    CHECK_MESSAGE(mentions(full.message, "53300"), full.message);
+}
+
+TEST_CASE("a lock of another session is waited for, and then the batch runs again") {
+    Database database;
+    const std::string table = unique_table("locked");
+    TestCheckpoint checkpoint;
+    SinkRun sink({{"connection", Database::address()},
+                  {"table", table},
+                  {"createTable", "true"},
+                  {"lockTimeout", "200"}},
+                 checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    database.run("BEGIN; LOCK TABLE " + table + " IN ACCESS EXCLUSIVE MODE");
+    const auto reply = sink.batch({{0, 0, 10}}, plain_record);
+    CHECK(reply.status == sink::Status::retry);
+    CHECK_MESSAGE(mentions(reply.message, "55P03"), reply.message);
+    database.run("ROLLBACK");
+    CHECK(sink.batch({{0, 0, 10}}, plain_record, true).status == sink::Status::ok);
+}
+
+TEST_CASE("a session ended by an administrator costs a re-run, and nothing else") {
+    Database database;
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        const std::string table = unique_table("ended");
+        TestCheckpoint checkpoint;
+        SinkRun sink({{"connection", Database::address()},
+                      {"table", table},
+                      {"createTable", "true"},
+                      {"connections", connections}},
+                     checkpoint);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        const auto end_sessions = [&](const std::string& name) {
+            database.run("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE "
+                         "application_name LIKE '" + name + "'");
+        };
+        const TestPlan plan{{0, 0, 20'000}, {1, 0, 20'000}};
+        REQUIRE(sink.begin(plan).status == sink::Status::ok);
+        REQUIRE(sink.write(plan, plain_record).status == sink::Status::ok);
+        end_sessions("sluice orders%");
+        const auto lost = sink.commit();
+        CHECK_MESSAGE(lost.status == sink::Status::retry, lost.message);
+        CHECK_MESSAGE(mentions(lost.message, "terminat"), lost.message);
+        CHECK(sink.abort().status == sink::Status::ok);
+        CHECK(sink.batch(plan, plain_record, true, 3).status == sink::Status::ok);
+        // Between batches it is not even noticed.
+        end_sessions("sluice orders");
+        CHECK(sink.batch({{0, 20'000, 20'001}}, plain_record).status == sink::Status::ok);
+        CHECK(sink.retried.empty());
+        CHECK(database.value("SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " + table) ==
+              "40001 40001");
+    }
+}
+
+TEST_CASE("a server that crashes in the middle of a batch, or of a commit, is found again") {
+    Database database;
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        const std::string table = unique_table("crashed");
+        TestCheckpoint checkpoint;
+        SinkRun sink({{"connection", Database::address()},
+                      {"table", table},
+                      {"createTable", "true"},
+                      {"connections", connections}},
+                     checkpoint);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        REQUIRE(sink.batch({{0, 0, 10}}, plain_record).status == sink::Status::ok);
+        const TestPlan plan{{0, 10, 20'000}, {1, 10, 20'000}};
+        REQUIRE(sink.begin(plan).status == sink::Status::ok);
+        REQUIRE(sink.write(plan, plain_record).status == sink::Status::ok);
+        database.crash_server();
+        const auto lost = sink.commit();
+        CHECK_MESSAGE(lost.status == sink::Status::retry, lost.message);
+        CHECK(sink.abort().status == sink::Status::ok);
+        const auto down = sink.begin(plan, true);
+        CHECK_MESSAGE(down.status == sink::Status::retry, down.message);
+        database.start_server();
+        const auto reply = sink.batch(plan, plain_record, true, 20);
+        CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
+        CHECK(database.value("SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " + table) ==
+              "39990 39990");
+    }
+}
