@@ -59,7 +59,8 @@ constexpr std::array<std::pair<std::string_view, Type>, 24> types{{
 Type type_of(std::string_view sql_type) {
     // numeric(10,2) is a numeric.
     std::string_view bare = sql_type.substr(0, sql_type.find('('));
-    while (!bare.empty() && bare.back() == ' ') bare.remove_suffix(1);
+    while (!bare.empty() && bare.back() == ' ')
+        bare.remove_suffix(1);
     if (sql_type.find('[') != std::string_view::npos) return Type::other;
     for (const auto& [word, type] : types)
         if (word == bare) return type;
@@ -68,8 +69,8 @@ Type type_of(std::string_view sql_type) {
 
 void take_type(Column& column, std::string_view text) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ' ' || c == '(' ||
-               c == ')' || c == ',' || c == '[' || c == ']' || c == '.';
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ' ' ||
+               c == '(' || c == ')' || c == ',' || c == '[' || c == ']' || c == '.';
     };
     if (text.empty() || !std::all_of(text.begin(), text.end(), allowed))
         wrong(column.name, "has the type '" + std::string(text) +
@@ -108,8 +109,8 @@ std::vector<std::string> read_from(const std::string& column, const boost::json:
 
 /// What cannot work whatever the data is.
 void check(const Column& column) {
-    const bool is_raw = column.path.empty() &&
-                        (column.source == Source::key || column.source == Source::value);
+    const bool is_raw =
+        column.path.empty() && (column.source == Source::key || column.source == Source::value);
     if (column.type == Type::bytea && !is_raw)
         wrong(column.name, "is bytea, which only a whole key or value fills");
     const auto one_of = [&](std::initializer_list<Type> allowed, const char* names) {
@@ -146,7 +147,8 @@ std::string origin_of(const Column& column) {
     std::string text;
     for (const Origin& origin : origins)
         if (origin.source == column.source) text = origin.word;
-    for (const std::string& part : column.path) text += '.' + part;
+    for (const std::string& part : column.path)
+        text += '.' + part;
     return text;
 }
 
@@ -186,19 +188,21 @@ std::vector<Column> read_columns(std::string_view json) {
             return each.word == parts.front();
         });
         if (origin == origins.end())
-            wrong(column.name, "comes from '" + parts.front() +
-                                   "'; there are topic, partition, offset, timestamp, timestampType, "
-                                   "headers, key, value and fields such as value.id");
+            wrong(column.name,
+                  "comes from '" + parts.front() +
+                      "'; there are topic, partition, offset, timestamp, timestampType, "
+                      "headers, key, value and fields such as value.id");
         column.source = origin->source;
         column.path.assign(parts.begin() + 1, parts.end());
         if (!column.path.empty() && column.source != Source::key && column.source != Source::value)
-            wrong(column.name, "asks for a field of '" + parts.front() +
-                                   "'; only key and value have fields");
+            wrong(column.name,
+                  "asks for a field of '" + parts.front() + "'; only key and value have fields");
         take_type(column, type.empty() ? origin->type : type);
         check(column);
         columns.push_back(std::move(column));
     }
-    if (columns.empty()) throw std::invalid_argument("columns names no column: leave it out, or name one");
+    if (columns.empty())
+        throw std::invalid_argument("columns names no column: leave it out, or name one");
     return columns;
 }
 

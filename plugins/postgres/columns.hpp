@@ -33,8 +33,9 @@ struct Column {
     std::string sql_type;  ///< as `createTable` writes it
 };
 
-/// Reads the option: {"name": "value.a.b"} or {"name": {"from": "value.a.b", "type": "bigint"}}, where
-/// "from" is also a list, ["value", "a.b"], for names with a dot. Throws std::invalid_argument.
+/// Reads the option: {"name": "value.a.b"} or {"name": {"from": "value.a.b", "type": "bigint"}},
+/// where "from" is also a list, ["value", "a.b"], for names with a dot. Throws
+/// std::invalid_argument.
 std::vector<Column> read_columns(std::string_view json);
 
 /// Those of a pipeline that names none: topic, partition, offset, timestamp, key, value.

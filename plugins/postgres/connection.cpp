@@ -14,7 +14,8 @@ namespace {
 /// libpq's texts end in line breaks, and hold some.
 std::string one_line(const char* text) {
     std::string line = text == nullptr ? "" : text;
-    while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+    while (!line.empty() && (line.back() == '\n' || line.back() == ' '))
+        line.pop_back();
     std::replace(line.begin(), line.end(), '\n', ' ');
     return line;
 }
@@ -43,9 +44,13 @@ void check_connection_string(const std::string& connection) {
 Connection::Connection(const Options& options, Host host, std::string application)
     : options_(options), host_(host), application_(std::move(application)) {}
 
-Connection::~Connection() { close(); }
+Connection::~Connection() {
+    close();
+}
 
-bool Connection::is_open() const { return connection_ != nullptr; }
+bool Connection::is_open() const {
+    return connection_ != nullptr;
+}
 
 void Connection::close() noexcept {
     if (connection_ != nullptr) PQfinish(connection_);
@@ -53,7 +58,9 @@ void Connection::close() noexcept {
     copy_.clear();
 }
 
-void Connection::restart_clock() { since_ = std::chrono::steady_clock::now(); }
+void Connection::restart_clock() {
+    since_ = std::chrono::steady_clock::now();
+}
 
 void Connection::wait_for(short events) {
     while (true) {
@@ -66,22 +73,29 @@ void Connection::wait_for(short events) {
             !(host_.stopping() && waited > std::chrono::nanoseconds(patience_when_stopping)))
             continue;
         close();
-        throw ServerError(ErrorKind::retry, "",
-                          "no answer from the server in " +
-                              std::to_string(std::chrono::ceil<std::chrono::seconds>(waited).count()) +
-                              " s: it hangs, or `timeout` is too short for batches of this size");
+        throw ServerError(
+            ErrorKind::retry, "",
+            "no answer from the server in " +
+                std::to_string(std::chrono::ceil<std::chrono::seconds>(waited).count()) +
+                " s: it hangs, or `timeout` is too short for batches of this size");
     }
 }
 
 void Connection::connect() {
-    const std::string seconds = std::to_string(
-        std::chrono::ceil<std::chrono::seconds>(options_.connect_timeout).count());
-    // What comes before dbname are defaults that `connection` may change; what comes behind it is not.
-    const std::array<const char*, 10> names{"keepalives_idle",  "keepalives_interval",
-                                            "keepalives_count", "tcp_user_timeout",
-                                            "connect_timeout",  "fallback_application_name",
-                                            "dbname",           "client_encoding",
-                                            nullptr,            nullptr};
+    const std::string seconds =
+        std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.connect_timeout).count());
+    // What comes before dbname are defaults that `connection` may change; what comes behind it is
+    // not.
+    const std::array<const char*, 10> names{"keepalives_idle",
+                                            "keepalives_interval",
+                                            "keepalives_count",
+                                            "tcp_user_timeout",
+                                            "connect_timeout",
+                                            "fallback_application_name",
+                                            "dbname",
+                                            "client_encoding",
+                                            nullptr,
+                                            nullptr};
     const std::array<const char*, 10> values{"30",
                                              "10",
                                              "3",
@@ -95,7 +109,8 @@ void Connection::connect() {
     connection_ = PQconnectStartParams(names.data(), values.data(), 1);
     if (connection_ == nullptr) throw std::bad_alloc();
     PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);
-    PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection_, [](void*, const char*) {}, nullptr);
     // PQconnectPoll itself counts no time: connect_timeout is for the blocking calls.
     const auto deadline = std::chrono::steady_clock::now() + options_.connect_timeout;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
@@ -122,11 +137,12 @@ void Connection::open() {
     PQsetnonblocking(connection_, 1);
     PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
     // A batch may take longer than what an interactive session is allowed.
-    exec("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-         "SET standard_conforming_strings = on; SET lock_timeout = " +
-         std::to_string(options_.lock_timeout.count()) +
-         "; SELECT set_config('synchronous_commit', 'on', false) "
-         "WHERE current_setting('synchronous_commit') = 'off'");
+    exec(
+        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+        "SET standard_conforming_strings = on; SET lock_timeout = " +
+        std::to_string(options_.lock_timeout.count()) +
+        "; SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') = 'off'");
 }
 
 void Connection::lost(const char* doing) {
@@ -183,7 +199,8 @@ Rows Connection::receive() {
     while (const auto result = next_result()) {
         const ExecStatusType status = PQresultStatus(result.get());
         if (status == PGRES_COPY_IN) return rows;  // its result comes after copy_end()
-        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY) {
+        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK &&
+            status != PGRES_EMPTY_QUERY) {
             try {
                 refused(result.get());
             } catch (const ServerError& refusal) {
@@ -221,7 +238,8 @@ Rows Connection::exec(const std::string& sql, const std::vector<std::string>& pa
     }
     if (connection_ == nullptr) throw ServerError(ErrorKind::retry, "", "the connection was lost");
     std::vector<const char*> values;
-    for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
+    for (const std::string& parameter : parameters)
+        values.push_back(parameter.c_str());
     restart_clock();
     if (PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr,
                           values.data(), nullptr, nullptr, 0) == 0)
@@ -244,8 +262,8 @@ bool Connection::has_input() const {
 void Connection::copy_put(std::string_view rows) {
     if (connection_ == nullptr) throw ServerError(ErrorKind::retry, "", "the connection was lost");
     if (has_input()) {
-        // During a COPY the server speaks when something is wrong, or to notify. libpq tells which at
-        // the end only: so end it, and go on in another.
+        // During a COPY the server speaks when something is wrong, or to notify. libpq tells which
+        // at the end only: so end it, and go on in another.
         const std::string sql = copy_;
         copy_end();
         copy_begin(sql);

@@ -18,15 +18,15 @@ struct pg_result;
 
 namespace sluice::plugins::postgres {
 
-/// Throws std::invalid_argument when libpq cannot read it. Its text is never repeated: it may hold a
-/// password.
+/// Throws std::invalid_argument when libpq cannot read it. Its text is never repeated: it may hold
+/// a password.
 void check_connection_string(const std::string& connection);
 
 /// The rows of an answer as text; nullopt is NULL.
 using Rows = std::vector<std::vector<std::optional<std::string>>>;
 
-/// Confined to one thread at a time. Whatever fails throws ServerError; where it left the connection
-/// useless, the connection is closed, and the server rolls back what was open.
+/// Confined to one thread at a time. Whatever fails throws ServerError; where it left the
+/// connection useless, the connection is closed, and the server rolls back what was open.
 class Connection {
  public:
     /// `options` and `host` outlive it.

@@ -11,7 +11,8 @@ ErrorKind kind_of(std::string_view sqlstate) {
     // Class 53: no space, no memory, no connection free. 58: the server's own I/O. 40: deadlock.
     for (const std::string_view again : {"08", "53", "57", "58", "40"})
         if (group == again) return ErrorKind::retry;
-    // A lock not got in time; an open transaction that ended from outside; a standby, until it is promoted.
+    // A lock not got in time; an open transaction that ended from outside; a standby, until it is
+    // promoted.
     for (const std::string_view again : {"55P03", "25P03", "25006"})
         if (sqlstate == again) return ErrorKind::retry;
     // Data exception, constraint, CHECK OPTION of a view, RAISE in a trigger, a limit of the server
@@ -40,7 +41,8 @@ std::optional<std::uint64_t> line_of(std::string_view context) {
 std::string sqlstate_in(std::string_view message) {
     for (std::size_t at = 0; (at = message.find(": ", at)) != std::string_view::npos; ++at) {
         std::size_t code = at + 2;
-        while (code < message.size() && message[code] == ' ') ++code;
+        while (code < message.size() && message[code] == ' ')
+            ++code;
         if (code + 6 > message.size() || message[code + 5] != ':') continue;
         const std::string_view five = message.substr(code, 5);
         const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -63,7 +65,8 @@ std::string_view remedy_of(std::string_view sqlstate) {
     if (sqlstate == "42703") return ": add the column to the table, or correct `columns`";
     if (sqlstate == "3F000") return ": create the schema, or correct `table`";
     if (sqlstate == "42P10")
-        return ": mode upsert needs a unique index or primary key over exactly the columns of `key`";
+        return ": mode upsert needs a unique index or primary key over exactly the columns of "
+               "`key`";
     if (sqlstate.substr(0, 2) == "42") return ": make the table and `columns` agree";
     return "";
 }

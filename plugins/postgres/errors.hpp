@@ -21,8 +21,8 @@ ErrorKind kind_of(std::string_view sqlstate);
 /// The number N in "COPY t, line N, column c: …", which counts rows from 1.
 std::optional<std::uint64_t> line_of(std::string_view context);
 
-/// "28P01" in "FATAL:  28P01: password authentication failed …", as libpq writes it when verbose: it
-/// gives the code of a refused connection no other way. Empty when there is none.
+/// "28P01" in "FATAL:  28P01: password authentication failed …", as libpq writes it when verbose:
+/// it gives the code of a refused connection no other way. Empty when there is none.
 std::string sqlstate_in(std::string_view message);
 
 /// What to do about it, "" or a sentence that begins with ": ".

@@ -11,7 +11,8 @@ namespace {
 // All of this runs behind is_json(): the text is valid, so that no end has to be looked for.
 
 const char* skip_space(const char* at) {
-    while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') ++at;
+    while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
+        ++at;
     return at;
 }
 
@@ -79,17 +80,28 @@ void append_unescaped(std::string& out, std::string_view json_string) {
     const char* const end = json_string.data() + json_string.size() - 1;
     while (at != end) {
         const char* const run = at;
-        while (at != end && *at != '\\') ++at;
+        while (at != end && *at != '\\')
+            ++at;
         out.append(run, at);
         if (at == end) return;
         const char c = at[1];
         at += 2;
         switch (c) {
-            case 'b': out += '\b'; break;
-            case 'f': out += '\f'; break;
-            case 'n': out += '\n'; break;
-            case 'r': out += '\r'; break;
-            case 't': out += '\t'; break;
+            case 'b':
+                out += '\b';
+                break;
+            case 'f':
+                out += '\f';
+                break;
+            case 'n':
+                out += '\n';
+                break;
+            case 'r':
+                out += '\r';
+                break;
+            case 't':
+                out += '\t';
+                break;
             case 'u': {
                 std::uint32_t point = hex4(at);
                 at += 4;
@@ -100,7 +112,8 @@ void append_unescaped(std::string& out, std::string_view json_string) {
                 append_utf8(out, point);
                 break;
             }
-            default: out += c;
+            default:
+                out += c;
         }
     }
 }
@@ -129,8 +142,10 @@ bool FieldTree::find(std::string_view text, std::vector<std::string_view>& found
 }
 
 void FieldTree::forget(const Node& node, std::vector<std::string_view>& found) {
-    for (const std::size_t index : node.indexes) found[index] = {};
-    for (const Node& child : node.children) forget(child, found);
+    for (const std::size_t index : node.indexes)
+        found[index] = {};
+    for (const Node& child : node.children)
+        forget(child, found);
 }
 
 const char* FieldTree::walk(const Node& node, const char* at, std::vector<std::string_view>& found,

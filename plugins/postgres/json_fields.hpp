@@ -1,6 +1,6 @@
 #pragma once
-// Fields of a JSON text by their names, as slices of that text: nothing is built, nothing converted,
-// so that a number keeps all its digits.
+// Fields of a JSON text by their names, as slices of that text: nothing is built, nothing
+// converted, so that a number keeps all its digits.
 
 #include <string>
 #include <string_view>
@@ -15,10 +15,11 @@ class FieldTree {
     void add(const std::vector<std::string>& path, std::size_t index);
     [[nodiscard]] bool empty() const { return root_.children.empty(); }
 
-    /// Sets found[index] of every field that is there to its JSON text; others stay as they are. The
-    /// last of several equal names counts, as it does in jsonb. `scratch` is for names with escapes.
-    /// False when `text` is no JSON object.
-    bool find(std::string_view text, std::vector<std::string_view>& found, std::string& scratch) const;
+    /// Sets found[index] of every field that is there to its JSON text; others stay as they are.
+    /// The last of several equal names counts, as it does in jsonb. `scratch` is for names with
+    /// escapes. False when `text` is no JSON object.
+    bool find(std::string_view text, std::vector<std::string_view>& found,
+              std::string& scratch) const;
 
  private:
     struct Node {

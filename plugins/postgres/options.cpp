@@ -53,7 +53,8 @@ Options read_options(const Settings& settings) {
         settings.has("columns") ? read_columns(settings.string("columns")) : default_columns();
     if (settings.has("key")) read_key(options, settings.string("key"));
     if (options.mode == Mode::upsert && options.key.empty())
-        throw std::invalid_argument("mode: upsert needs key: the columns of a unique index, such as [id]");
+        throw std::invalid_argument(
+            "mode: upsert needs key: the columns of a unique index, such as [id]");
     if (options.mode == Mode::append && !options.key.empty())
         throw std::invalid_argument("key is for mode: upsert; mode: append keeps every record");
     options.create_table = settings.has("createTable") && settings.boolean("createTable");

@@ -15,8 +15,9 @@ namespace sluice::plugins::postgres {
 enum class Mode { append, upsert };
 
 inline constexpr sluice_option option_table[] = {
-    option("connection", SLUICE_OPTION_STRING,
-           "Where the server is: a URI (postgresql://user@host/database) or libpq's key=value words.")
+    option(
+        "connection", SLUICE_OPTION_STRING,
+        "Where the server is: a URI (postgresql://user@host/database) or libpq's key=value words.")
         .required()
         .secret(),
     option("table", SLUICE_OPTION_STRING,
@@ -28,9 +29,10 @@ inline constexpr sluice_option option_table[] = {
         .by_default("append"),
     option("key", SLUICE_OPTION_JSON,
            "With mode upsert: the list of columns that make the key, as a unique index has them."),
-    option("columns", SLUICE_OPTION_JSON,
-           "How columns are filled: a map of name to {from, type}; default: topic, partition, offset, "
-           "timestamp, key, value."),
+    option(
+        "columns", SLUICE_OPTION_JSON,
+        "How columns are filled: a map of name to {from, type}; default: topic, partition, offset, "
+        "timestamp, key, value."),
     option("createTable", SLUICE_OPTION_BOOL,
            "Create the table when it is missing, with the types of `columns`.")
         .by_default("false"),

@@ -72,7 +72,9 @@ PostgresSink::PostgresSink(Host host, const Config& config, std::optional<std::s
             "delete this pipeline's rows from sluice_batches, whose records will then come again");
 }
 
-std::optional<std::string> PostgresSink::initial_receipt() { return receipt_of(last_); }
+std::optional<std::string> PostgresSink::initial_receipt() {
+    return receipt_of(last_);
+}
 
 Status PostgresSink::begin(const Batch& batch) {
     batch_ = {static_cast<std::int64_t>(batch.id), plan_of(batch)};
@@ -94,9 +96,10 @@ std::unique_ptr<Writer> PostgresSink::open_writer(const Range& range) {
 Status PostgresSink::answer_to(const ServerError& error) {
     if (error.kind() != ErrorKind::row) return plain_answer(error);
     if (target_->is_careful())
-        return Status::fatal(std::string(error.what()) +
-                             ". Each row was taken alone and they are refused together: the records of "
-                             "this batch contradict each other in this table");
+        return Status::fatal(
+            std::string(error.what()) +
+            ". Each row was taken alone and they are refused together: the records of "
+            "this batch contradict each other in this table");
     target_->be_careful();
     return Status::retry("the server refused a row: " + std::string(error.what()) +
                          ". The batch is run again to find it");
@@ -164,7 +167,8 @@ Status RowWriter::write_carefully(Records records) {
     try {
         const auto refused = sink_.target_->put_carefully(rows_, ends);
         count_ += ends.size() - refused.size();
-        for (const auto& [row, why] : refused) rejections.push_back({places[row], why});
+        for (const auto& [row, why] : refused)
+            rejections.push_back({places[row], why});
     } catch (const ServerError& error) {
         rows_.clear();
         return plain_answer(error);

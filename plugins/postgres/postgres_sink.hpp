@@ -48,8 +48,8 @@ class PostgresSink final : public Sink {
     std::atomic<std::uint64_t> deletes_{0};
 };
 
-/// Makes rows of one range and hands them on in pieces. While a refused row is being looked for, each
-/// call is kept, or refused by name, before it returns.
+/// Makes rows of one range and hands them on in pieces. While a refused row is being looked for,
+/// each call is kept, or refused by name, before it returns.
 class RowWriter final : public Writer {
  public:
     RowWriter(PostgresSink& sink, const Range& range);

@@ -21,7 +21,8 @@ void append_number(std::string& out, Number number) {
 
 void append_padded(std::string& out, std::int64_t number, int width) {
     char digits[8];
-    for (int i = width; i-- > 0; number /= 10) digits[i] = static_cast<char>('0' + number % 10);
+    for (int i = width; i-- > 0; number /= 10)
+        digits[i] = static_cast<char>('0' + number % 10);
     out.append(digits, static_cast<std::size_t>(width));
 }
 
@@ -86,12 +87,17 @@ bool is_whole(Type type, std::string_view text) {
 
 const char* kind_of(std::string_view json) {
     switch (json.front()) {
-        case '"': return "a string";
-        case '{': return "an object";
-        case '[': return "an array";
+        case '"':
+            return "a string";
+        case '{':
+            return "an object";
+        case '[':
+            return "an array";
         case 't':
-        case 'f': return "a boolean";
-        default: return "a number";
+        case 'f':
+            return "a boolean";
+        default:
+            return "a number";
     }
 }
 
@@ -125,12 +131,23 @@ bool append_copy_text(std::string& out, std::string_view text) {
         }
         char escape = 0;
         switch (c) {
-            case 0: return false;
-            case '\\': escape = '\\'; break;
-            case '\n': escape = 'n'; break;
-            case '\r': escape = 'r'; break;
-            case '\t': escape = 't'; break;
-            default: ++at; continue;
+            case 0:
+                return false;
+            case '\\':
+                escape = '\\';
+                break;
+            case '\n':
+                escape = 'n';
+                break;
+            case '\r':
+                escape = 'r';
+                break;
+            case '\t':
+                escape = 't';
+                break;
+            default:
+                ++at;
+                continue;
         }
         flush();
         out += '\\';
@@ -199,8 +216,9 @@ bool RowEncoder::append(std::string& out, Record record, Headers headers, std::s
     const auto value = record.value();
     const bool deletes = plan_.mode == Mode::upsert && !value;
     if (deletes && plan_.key_in_value) {
-        reason = "a null value deletes a row, and the columns of `key` come from the value: take them "
-                 "from the Kafka key (from: key, or key.id)";
+        reason =
+            "a null value deletes a row, and the columns of `key` come from the value: take them "
+            "from the Kafka key (from: key, or key.id)";
         return false;
     }
     if (!plan_.key_fields.empty() || !plan_.value_fields.empty())
@@ -221,7 +239,8 @@ bool RowEncoder::append(std::string& out, Record record, Headers headers, std::s
         const std::size_t start = out.size();
         if (!append_column(out, plan_.columns[i], i, record, headers, reason)) return failed();
         if (plan_.is_key[i] && std::string_view(out).substr(start) == null_field) {
-            refuse(reason, plan_.columns[i], "null, and the columns of `key` make the row's identity");
+            refuse(reason, plan_.columns[i],
+                   "null, and the columns of `key` make the row's identity");
             return failed();
         }
     }
@@ -243,8 +262,12 @@ bool RowEncoder::append_column(std::string& out, const Column& column, std::size
         case Source::topic:
             return append_copy_text(out, record.topic()) ||
                    refuse(reason, column, "is no valid text");
-        case Source::partition: append_number(out, record.partition()); return true;
-        case Source::offset: append_number(out, record.offset()); return true;
+        case Source::partition:
+            append_number(out, record.partition());
+            return true;
+        case Source::offset:
+            append_number(out, record.offset());
+            return true;
         case Source::timestamp:
             if (record.timestamp_type() == SLUICE_TIMESTAMP_NONE || record.timestamp_ms() == -1) {
                 out += null_field;
@@ -266,7 +289,8 @@ bool RowEncoder::append_column(std::string& out, const Column& column, std::size
             append_headers(scratch_, headers);
             return append_copy_text(out, scratch_) || refuse(reason, column, "is no valid text");
         case Source::key:
-        case Source::value: break;
+        case Source::value:
+            break;
     }
     if (!column.path.empty()) return append_json(out, column, found_[index], reason);
     const auto bytes = column.source == Source::key ? record.key() : record.value();
@@ -280,7 +304,9 @@ bool RowEncoder::append_column(std::string& out, const Column& column, std::size
 bool RowEncoder::append_bytes(std::string& out, const Column& column, std::string_view bytes,
                               std::string& reason) {
     switch (column.type) {
-        case Type::bytea: append_hex(out, bytes); return true;
+        case Type::bytea:
+            append_hex(out, bytes);
+            return true;
         case Type::smallint:
         case Type::integer:
         case Type::bigint:
@@ -290,7 +316,8 @@ bool RowEncoder::append_bytes(std::string& out, const Column& column, std::strin
         case Type::json:
             if (!is_json(bytes_of(bytes))) return refuse(reason, column, "the bytes are no JSON");
             break;
-        default: break;
+        default:
+            break;
     }
     return append_copy_text(out, bytes) ||
            refuse(reason, column,
@@ -309,7 +336,8 @@ bool RowEncoder::append_json(std::string& out, const Column& column, std::string
         return refuse(reason, column, "the field is " + std::string(kind_of(json)));
     };
     switch (column.type) {
-        case Type::json: break;
+        case Type::json:
+            break;
         case Type::boolean:
             if (kind != 't' && kind != 'f') return mismatch();
             break;
@@ -327,7 +355,8 @@ bool RowEncoder::append_json(std::string& out, const Column& column, std::string
         case Type::timestamp:
             if (is_number) {
                 std::int64_t ms = 0;
-                const auto [end, error] = std::from_chars(json.data(), json.data() + json.size(), ms);
+                const auto [end, error] =
+                    std::from_chars(json.data(), json.data() + json.size(), ms);
                 if (error != std::errc() || end != json.data() + json.size() ||
                     !append_timestamp(out, ms))
                     return refuse(reason, column,
@@ -336,7 +365,8 @@ bool RowEncoder::append_json(std::string& out, const Column& column, std::string
             }
             if (kind != '"') return mismatch();
             break;
-        default: break;
+        default:
+            break;
     }
     if (kind == '"' && column.type != Type::json) {
         scratch_.clear();

@@ -1,6 +1,6 @@
 #pragma once
-// One record as one row of COPY's text format. Text and not binary: the server's own input functions
-// then read any type, and what they refuse names its column.
+// One record as one row of COPY's text format. Text and not binary: the server's own input
+// functions then read any type, and what they refuse names its column.
 
 #include <cstddef>
 #include <cstdint>

@@ -7,13 +7,15 @@ namespace {
 
 std::string joined(const std::vector<std::string>& parts) {
     std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+    for (const std::string& part : parts)
+        text += (text.empty() ? "" : ", ") + part;
     return text;
 }
 
 std::string hex(std::uint64_t number) {
     std::string text;
-    for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[number >> shift & 15];
+    for (int shift = 60; shift >= 0; shift -= 4)
+        text += "0123456789abcdef"[number >> shift & 15];
     return text;
 }
 
@@ -48,13 +50,18 @@ Sql::Sql(const Options& options, std::string_view schema, std::string_view pipel
     }
     column_list_ = joined(columns_);
     std::vector<std::string> key;
-    for (const std::size_t place : key_) key.push_back(columns_[place]);
+    for (const std::size_t place : key_)
+        key.push_back(columns_[place]);
     key_list_ = joined(key);
 }
 
-std::string Sql::in_schema(std::string_view name) const { return quoted(schema_) + '.' + quoted(name); }
+std::string Sql::in_schema(std::string_view name) const {
+    return quoted(schema_) + '.' + quoted(name);
+}
 
-std::string Sql::staging_prefix() const { return "_sluice_" + hex(lock_) + '_'; }
+std::string Sql::staging_prefix() const {
+    return "_sluice_" + hex(lock_) + '_';
+}
 
 std::string Sql::staging_name(std::string_view session, std::size_t lane) const {
     return staging_prefix() + std::string(session) + '_' + std::to_string(lane);
@@ -71,13 +78,15 @@ std::string Sql::create_target() const {
 std::string Sql::create_batches() const {
     return "CREATE TABLE " + batches_ +
            " (pipeline text, target text, batch_id bigint, cluster_id text NOT NULL, plan text NOT "
-           "NULL, records bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY "
+           "NULL, records bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), "
+           "PRIMARY KEY "
            "(pipeline, target, batch_id))";
 }
 
 std::string Sql::try_insert() const {
     std::string nulls;
-    for (std::size_t i = 0; i < columns_.size(); ++i) nulls += i == 0 ? "NULL" : ", NULL";
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+        nulls += i == 0 ? "NULL" : ", NULL";
     return "INSERT INTO " + target_ + " (" + column_list_ + ") SELECT " + nulls + " WHERE false";
 }
 
@@ -87,13 +96,15 @@ std::string Sql::create_staging(std::string_view table, bool temporary) const {
     if (temporary) text += " ON COMMIT DROP";
     text += " AS SELECT " + column_list_;
     if (mode_ == Mode::upsert)
-        text += ", 0::bigint AS _sluice_offset, 0::bigint AS _sluice_range, false AS _sluice_delete";
+        text +=
+            ", 0::bigint AS _sluice_offset, 0::bigint AS _sluice_range, false AS _sluice_delete";
     return text + " FROM " + target_ + " WITH NO DATA";
 }
 
 std::string Sql::copy_into(std::string_view table, bool is_staging) const {
     std::string text = "COPY " + std::string(table) + " (" + column_list_;
-    if (is_staging && mode_ == Mode::upsert) text += ", _sluice_offset, _sluice_range, _sluice_delete";
+    if (is_staging && mode_ == Mode::upsert)
+        text += ", _sluice_offset, _sluice_range, _sluice_delete";
     return text + ") FROM STDIN";
 }
 
@@ -121,7 +132,8 @@ std::string Sql::upsert_from(std::string_view rows) const {
            ") DO " + (sets.empty() ? "NOTHING" : "UPDATE SET " + sets);
 }
 
-std::vector<std::string> Sql::merge(const std::vector<std::string>& staging, bool has_deletes) const {
+std::vector<std::string> Sql::merge(const std::vector<std::string>& staging,
+                                    bool has_deletes) const {
     std::vector<std::string> statements;
     if (mode_ == Mode::append) {
         for (const std::string& table : staging)

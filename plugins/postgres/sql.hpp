@@ -40,7 +40,8 @@ class Sql {
     [[nodiscard]] std::string create_staging(std::string_view table, bool temporary) const;
     /// COPY of rows as RowEncoder makes them.
     [[nodiscard]] std::string copy_into(std::string_view table, bool is_staging) const;
-    /// From staging into the target: INSERT, or what upsert needs. `has_deletes`: there are null values.
+    /// From staging into the target: INSERT, or what upsert needs. `has_deletes`: there are null
+    /// values.
     [[nodiscard]] std::vector<std::string> merge(const std::vector<std::string>& staging,
                                                  bool has_deletes) const;
     [[nodiscard]] std::string upsert_from(std::string_view rows) const;

@@ -30,7 +30,8 @@ struct Target::Lane {
     std::optional<ServerError> broken;
 };
 
-Target::Target(const Options& options, Host host, std::string_view pipeline, std::string_view cluster)
+Target::Target(const Options& options, Host host, std::string_view pipeline,
+               std::string_view cluster)
     : options_(options),
       host_(host),
       pipeline_(pipeline),
@@ -50,7 +51,8 @@ Target::~Target() {
 }
 
 void Target::connect() {
-    for (auto& lane : lanes_) lane->connection.close();
+    for (auto& lane : lanes_)
+        lane->connection.close();
     lanes_.clear();
     main_.open();
     try {
@@ -76,17 +78,21 @@ void Target::take_lock() {
     }
     const Rows holder = main_.exec(
         "SELECT a.pid, coalesce(host(a.client_addr), 'a local socket'), a.application_name FROM "
-        "pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted "
-        "AND (l.classid::bigint << 32 | l.objid::bigint) = " + key + " AND l.database = (SELECT oid FROM pg_database WHERE "
+        "pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND "
+        "l.granted "
+        "AND (l.classid::bigint << 32 | l.objid::bigint) = " +
+        key +
+        " AND l.database = (SELECT oid FROM pg_database WHERE "
         "datname = current_database())");
     std::string who = "another session";
     if (!holder.empty())
         who = "server process " + holder[0][0].value_or("?") + " (" + holder[0][2].value_or("?") +
               ", from " + holder[0][1].value_or("?") + ")";
-    throw ServerError(ErrorKind::retry, "55P03",
-                      who + " writes " + sql_->target() + " for pipeline " + pipeline_ +
-                          ": another daemon, or one that died a moment ago. If it stays, stop the other "
-                          "one, or end it by pg_terminate_backend()");
+    throw ServerError(
+        ErrorKind::retry, "55P03",
+        who + " writes " + sql_->target() + " for pipeline " + pipeline_ +
+            ": another daemon, or one that died a moment ago. If it stays, stop the other "
+            "one, or end it by pg_terminate_backend()");
 }
 
 void Target::create_once(const std::string& name, const std::string& sql) {
@@ -110,25 +116,28 @@ void Target::prepare_table() {
     const std::string named = options_.schema.empty()
                                   ? quoted(options_.table)
                                   : quoted(options_.schema) + '.' + quoted(options_.table);
-    std::string schema = first_value(main_.exec(
-        "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "
-        "to_regclass($1)",
-        {named}));
+    std::string schema =
+        first_value(main_.exec("SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = "
+                               "c.relnamespace WHERE c.oid = "
+                               "to_regclass($1)",
+                               {named}));
     const bool is_there = !schema.empty();
     if (!is_there) {
         schema = options_.schema.empty() ? first_value(main_.exec("SELECT current_schema()"))
                                          : options_.schema;
         if (schema.empty())
-            throw ServerError(ErrorKind::fatal, "3F000",
-                              "the search path of this user has no schema: write table as schema.table");
+            throw ServerError(
+                ErrorKind::fatal, "3F000",
+                "the search path of this user has no schema: write table as schema.table");
     }
     sql_.emplace(options_, schema, pipeline_);
     take_lock();
     if (!is_there) {
         if (!options_.create_table)
-            throw ServerError(ErrorKind::fatal, "42P01",
-                              "there is no table " + sql_->target() +
-                                  ": set createTable: true, or create it: " + sql_->create_target());
+            throw ServerError(
+                ErrorKind::fatal, "42P01",
+                "there is no table " + sql_->target() +
+                    ": set createTable: true, or create it: " + sql_->create_target());
         create_once(sql_->target(), sql_->create_target());
         host_.info("created table " + sql_->target());
     }
@@ -150,14 +159,15 @@ void Target::prepare_table() {
 }
 
 void Target::check_cluster() {
-    const Rows rows = main_.exec("SELECT cluster_id FROM " + sql_->batches() +
-                                     " WHERE pipeline = $1 AND target = $2 ORDER BY batch_id DESC LIMIT 1",
-                                 {pipeline_, sql_->target()});
+    const Rows rows =
+        main_.exec("SELECT cluster_id FROM " + sql_->batches() +
+                       " WHERE pipeline = $1 AND target = $2 ORDER BY batch_id DESC LIMIT 1",
+                   {pipeline_, sql_->target()});
     if (rows.empty() || rows[0][0] == cluster_) return;
     throw ServerError(ErrorKind::fatal, "",
-                      sql_->target() + " has batches of pipeline " + pipeline_ + " from Kafka cluster " +
-                          rows[0][0].value_or("") + ", and this one is " + cluster_ +
-                          ": give the pipeline another name or table");
+                      sql_->target() + " has batches of pipeline " + pipeline_ +
+                          " from Kafka cluster " + rows[0][0].value_or("") + ", and this one is " +
+                          cluster_ + ": give the pipeline another name or table");
 }
 
 void Target::drop_staging() {
@@ -172,10 +182,10 @@ void Target::drop_staging() {
 }
 
 std::int64_t Target::newest_batch() {
-    return std::stoll(first_value(main_.exec("SELECT coalesce(max(batch_id), -1) FROM " +
-                                                 sql_->batches() +
-                                                 " WHERE pipeline = $1 AND target = $2",
-                                             {pipeline_, sql_->target()})));
+    return std::stoll(
+        first_value(main_.exec("SELECT coalesce(max(batch_id), -1) FROM " + sql_->batches() +
+                                   " WHERE pipeline = $1 AND target = $2",
+                               {pipeline_, sql_->target()})));
 }
 
 bool Target::begin(const BatchId& batch, std::int64_t last) {
@@ -190,33 +200,34 @@ bool Target::begin(const BatchId& batch, std::int64_t last) {
         newest = newest_batch();
     }
     if (newest > batch.id)
-        throw ServerError(ErrorKind::fatal, "",
-                          sql_->target() + " has batch " + std::to_string(newest) + " of pipeline " +
-                              pipeline_ + ", and the checkpoint comes to batch " +
-                              std::to_string(batch.id) +
-                              ": the checkpoint is older than the output, or another daemon wrote it. "
-                              "Restore the checkpoint that belongs to it, or give the pipeline another "
-                              "table");
+        throw ServerError(
+            ErrorKind::fatal, "",
+            sql_->target() + " has batch " + std::to_string(newest) + " of pipeline " + pipeline_ +
+                ", and the checkpoint comes to batch " + std::to_string(batch.id) +
+                ": the checkpoint is older than the output, or another daemon wrote it. "
+                "Restore the checkpoint that belongs to it, or give the pipeline another "
+                "table");
     if (newest == batch.id) {
         const Rows rows = main_.exec("SELECT plan FROM " + sql_->batches() +
                                          " WHERE pipeline = $1 AND target = $2 AND batch_id = $3",
                                      {pipeline_, sql_->target(), std::to_string(batch.id)});
         if (first_value(rows) == batch.plan) return true;
-        throw ServerError(ErrorKind::fatal, "",
-                          sql_->target() + " has batch " + std::to_string(batch.id) + " of pipeline " +
-                              pipeline_ +
-                              " with other offsets: another daemon wrote it, from a checkpoint of its own. "
-                              "Stop one of the two");
+        throw ServerError(
+            ErrorKind::fatal, "",
+            sql_->target() + " has batch " + std::to_string(batch.id) + " of pipeline " +
+                pipeline_ +
+                " with other offsets: another daemon wrote it, from a checkpoint of its own. "
+                "Stop one of the two");
     }
     if (newest != last)
-        throw ServerError(ErrorKind::fatal, "",
-                          "the checkpoint says that batch " + std::to_string(last) + " is in " +
-                              sql_->target() + ", and the newest there is " + std::to_string(newest) +
-                              (newest < last
-                                   ? ": the output is older than the checkpoint (a restored backup, or "
-                                     "another database). Restore what belongs together, or give the "
-                                     "pipeline another table"
-                                   : ": another daemon wrote it. Stop one of the two"));
+        throw ServerError(
+            ErrorKind::fatal, "",
+            "the checkpoint says that batch " + std::to_string(last) + " is in " + sql_->target() +
+                ", and the newest there is " + std::to_string(newest) +
+                (newest < last ? ": the output is older than the checkpoint (a restored backup, or "
+                                 "another database). Restore what belongs together, or give the "
+                                 "pipeline another table"
+                               : ": another daemon wrote it. Stop one of the two"));
     careful_ = careful_next_;
     if (!is_direct()) open_lanes();
     return false;
@@ -283,8 +294,7 @@ void Target::put(std::size_t lane_index, std::string_view rows) {
     if (is_direct()) {
         const std::lock_guard lock(mutex_);
         const bool stages = options_.mode == Mode::upsert;
-        put_on(main_, broken_,
-               sql_->copy_into(stages ? temporary_stage : sql_->target(), stages),
+        put_on(main_, broken_, sql_->copy_into(stages ? temporary_stage : sql_->target(), stages),
                [&] { begin_transaction(); });
         return;
     }
@@ -303,7 +313,8 @@ void Target::attempt(std::string_view rows) {
     if (stages) {
         // Tried now for the sake of its errors; done in the commit, when the newest row is known.
         main_.exec("SAVEPOINT merge");
-        for (const std::string& statement : sql_->merge({temporary_probe}, true)) main_.exec(statement);
+        for (const std::string& statement : sql_->merge({temporary_probe}, true))
+            main_.exec(statement);
         main_.exec("ROLLBACK TO SAVEPOINT merge; INSERT INTO " + std::string(temporary_stage) +
                    " SELECT * FROM " + temporary_probe + "; TRUNCATE " + temporary_probe);
     }
@@ -319,7 +330,8 @@ std::vector<RefusedRow> Target::put_carefully(std::string_view rows,
         begin_transaction();
         const std::size_t count = ends.size();
         const auto start_of = [&](std::size_t row) { return row == 0 ? 0 : ends[row - 1]; };
-        // The server names the row, or else halves are tried: a few statements for each row refused.
+        // The server names the row, or else halves are tried: a few statements for each row
+        // refused.
         std::size_t piece = count;
         for (std::size_t at = 0; at < count;) {
             const std::size_t size = std::min(piece, count - at);
@@ -350,14 +362,15 @@ std::vector<RefusedRow> Target::put_carefully(std::string_view rows,
 void Target::note(const BatchId& batch, std::int64_t last, std::uint64_t records) {
     Rows rows;
     try {
-        rows = main_.exec("INSERT INTO " + sql_->batches() +
-                              " (pipeline, target, batch_id, cluster_id, plan, records) SELECT $1, $2, "
-                              "$3::bigint, $4, $5, $6::bigint WHERE (SELECT coalesce(max(batch_id), -1) "
-                              "FROM " +
-                              sql_->batches() +
-                              " WHERE pipeline = $1 AND target = $2) = $7::bigint RETURNING batch_id",
-                          {pipeline_, sql_->target(), std::to_string(batch.id), cluster_, batch.plan,
-                           std::to_string(records), std::to_string(last)});
+        rows = main_.exec(
+            "INSERT INTO " + sql_->batches() +
+                " (pipeline, target, batch_id, cluster_id, plan, records) SELECT $1, $2, "
+                "$3::bigint, $4, $5, $6::bigint WHERE (SELECT coalesce(max(batch_id), -1) "
+                "FROM " +
+                sql_->batches() +
+                " WHERE pipeline = $1 AND target = $2) = $7::bigint RETURNING batch_id",
+            {pipeline_, sql_->target(), std::to_string(batch.id), cluster_, batch.plan,
+             std::to_string(records), std::to_string(last)});
     } catch (const ServerError& error) {
         if (error.sqlstate() != "23505") throw;
     }
@@ -372,7 +385,8 @@ void Target::note(const BatchId& batch, std::int64_t last, std::uint64_t records
                    {pipeline_, sql_->target(), std::to_string(batch.id - batches_kept)});
 }
 
-void Target::commit(const BatchId& batch, std::int64_t last, std::uint64_t records, bool has_deletes) {
+void Target::commit(const BatchId& batch, std::int64_t last, std::uint64_t records,
+                    bool has_deletes) {
     if (broken_) throw *broken_;
     failpoint("postgres.commit.before_copy_end");
     std::vector<std::string> staging;
@@ -390,7 +404,8 @@ void Target::commit(const BatchId& batch, std::int64_t last, std::uint64_t recor
     if (!in_transaction_) main_.exec("BEGIN");
     in_transaction_ = true;
     if (!staging.empty())
-        for (const std::string& statement : sql_->merge(staging, has_deletes)) main_.exec(statement);
+        for (const std::string& statement : sql_->merge(staging, has_deletes))
+            main_.exec(statement);
     failpoint("postgres.commit.before_note");
     note(batch, last, records);
     failpoint("postgres.commit.before_commit");
@@ -406,7 +421,8 @@ void Target::abort() noexcept {
     main_.roll_back();
     in_transaction_ = false;
     broken_.reset();
-    for (auto& lane : lanes_) lane->connection.roll_back();
+    for (auto& lane : lanes_)
+        lane->connection.roll_back();
 }
 
 }  // namespace sluice::plugins::postgres

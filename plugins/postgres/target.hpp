@@ -26,15 +26,16 @@ struct BatchId {
 /// A row that the server refused: its place among the rows of the call, and the server's words.
 using RefusedRow = std::pair<std::size_t, std::string>;
 
-/// begin() … commit() or abort(); put() and put_carefully() are safe for concurrent calls between them.
+/// begin() … commit() or abort(); put() and put_carefully() are safe for concurrent calls between
+/// them.
 ///
 /// With one connection rows go straight into the table (upsert: into a temporary one), in the
-/// transaction that also notes the batch. With several, each fills an unlogged staging table, and one
-/// transaction moves all of them and notes the batch. Either way a batch is there with its row in
-/// sluice_batches, or not at all.
+/// transaction that also notes the batch. With several, each fills an unlogged staging table, and
+/// one transaction moves all of them and notes the batch. Either way a batch is there with its row
+/// in sluice_batches, or not at all.
 ///
-/// The session holds an advisory lock for (pipeline, table). The lock goes only when the session has
-/// ended, and its transaction with it: so whoever has the lock sees how the last commit went.
+/// The session holds an advisory lock for (pipeline, table). The lock goes only when the session
+/// has ended, and its transaction with it: so whoever has the lock sees how the last commit went.
 class Target {
  public:
     /// Connects, checks the table and finds the batches of this pipeline.
@@ -50,7 +51,8 @@ class Target {
     void put(std::size_t lane, std::string_view rows);
     /// Row by row where it must be: refused rows are named, all others kept. `ends` are the ends of
     /// the rows in `rows`.
-    std::vector<RefusedRow> put_carefully(std::string_view rows, const std::vector<std::size_t>& ends);
+    std::vector<RefusedRow> put_carefully(std::string_view rows,
+                                          const std::vector<std::size_t>& ends);
     void commit(const BatchId& batch, std::int64_t last, std::uint64_t records, bool has_deletes);
     void abort() noexcept;
 

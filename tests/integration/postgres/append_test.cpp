@@ -22,8 +22,10 @@ sink::Settings settings_for(const std::string& table, const std::string& connect
 
 /// "rows/different places/least offset/greatest offset"
 std::string shape(Database& database, const std::string& table) {
-    return database.value("SELECT count(*) || '/' || count(DISTINCT (topic, partition, \"offset\")) || "
-                          "'/' || min(\"offset\") || '/' || max(\"offset\") FROM " + table);
+    return database.value(
+        "SELECT count(*) || '/' || count(DISTINCT (topic, partition, \"offset\")) || "
+        "'/' || min(\"offset\") || '/' || max(\"offset\") FROM " +
+        table);
 }
 
 /// Runs `work` in a child that dies at the failpoint; false when it did not die there.
@@ -56,17 +58,18 @@ TEST_CASE("a batch is there with its row in sluice_batches, from one connection 
         const auto committed = sink.commit();
         REQUIRE_MESSAGE(committed.status == sink::Status::ok, committed.message);
         CHECK(shape(database, table) == "45000/45000/0/24999");
-        CHECK(database.value("SELECT value FROM " + table + " WHERE partition = 1 AND \"offset\" = 7") ==
-              "1@7");
+        CHECK(database.value("SELECT value FROM " + table +
+                             " WHERE partition = 1 AND \"offset\" = 7") == "1@7");
         CHECK(database.value("SELECT batch_id || ' ' || records || ' ' || cluster_id FROM "
-                             "sluice_batches WHERE target = '\"public\".\"" + table + "\"'") ==
-              "0 45000 cluster-1");
+                             "sluice_batches WHERE target = '\"public\".\"" +
+                             table + "\"'") == "0 45000 cluster-1");
         const auto next = sink.batch({{0, 25'000, 26'000}}, plain_record);
         REQUIRE_MESSAGE(next.status == sink::Status::ok, next.message);
         CHECK(sink.batch({{0, 26'000, 26'000}}, plain_record).status == sink::Status::ok);  // empty
         CHECK(shape(database, table) == "46000/46000/0/25999");
         sink.close();
-        CHECK(database.value("SELECT count(*) FROM pg_class WHERE relname LIKE '\\_sluice\\_%'") == "0");
+        CHECK(database.value("SELECT count(*) FROM pg_class WHERE relname LIKE '\\_sluice\\_%'") ==
+              "0");
     }
 }
 
@@ -89,7 +92,7 @@ TEST_CASE("an aborted batch leaves nothing, and comes again whole") {
 
 TEST_CASE("killed at every step of a batch, each record is there exactly once") {
     Database database;
-    const TestPlan plan{{0, 0, 20'000}, {1, 0, 20'000}};
+    const TestPlan plan{{0, 0, 8'000}, {1, 0, 8'000}};
     for (const char* connections : {"1", "2"}) {
         for (const char* mode : {"append", "upsert"}) {
             for (const char* failpoint :
@@ -123,8 +126,8 @@ TEST_CASE("killed at every step of a batch, each record is there exactly once") 
                               reply.message);
                 if (!may_be_there)
                     CHECK((reply.status == sink::Status::already_committed) == must_be_there);
-                CHECK(shape(database, table) == "40000/40000/0/19999");
-                CHECK(sink.batch({{0, 20'000, 20'001}}, plain_record).status == sink::Status::ok);
+                CHECK(shape(database, table) == "16000/16000/0/7999");
+                CHECK(sink.batch({{0, 8'000, 8'001}}, plain_record).status == sink::Status::ok);
             }
         }
     }
@@ -140,7 +143,8 @@ TEST_CASE("output and checkpoint that do not belong together stop the pipeline")
         REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
         older = checkpoint;
         for (std::int64_t i = 0; i < 3; ++i)
-            REQUIRE(sink.batch({{0, i * 10, i * 10 + 10}}, plain_record).status == sink::Status::ok);
+            REQUIRE(sink.batch({{0, i * 10, i * 10 + 10}}, plain_record).status ==
+                    sink::Status::ok);
     }
     const auto refusal = [&](TestCheckpoint from, const TestPlan& plan, const std::string& text) {
         SinkRun sink(settings, from);

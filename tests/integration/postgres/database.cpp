@@ -34,9 +34,13 @@ void script(const std::string& what) {
 
 }  // namespace
 
-Database::Database() { connect(); }
+Database::Database() {
+    connect();
+}
 
-Database::~Database() { PQfinish(connection_); }
+Database::~Database() {
+    PQfinish(connection_);
+}
 
 std::string Database::address(const std::string& user, const std::string& extra) {
     std::string text = base_address();
@@ -48,8 +52,10 @@ std::string Database::address(const std::string& user, const std::string& extra)
 void Database::connect() {
     PQfinish(connection_);
     connection_ = PQconnectdb(base_address().c_str());
-    if (PQstatus(connection_) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection_));
-    PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+    if (PQstatus(connection_) != CONNECTION_OK)
+        throw std::runtime_error(PQerrorMessage(connection_));
+    PQsetNoticeProcessor(
+        connection_, [](void*, const char*) {}, nullptr);
 }
 
 std::vector<std::vector<std::string>> Database::rows(const std::string& sql) {
@@ -64,22 +70,25 @@ std::vector<std::vector<std::string>> Database::rows(const std::string& sql) {
     for (int row = 0; row < PQntuples(result); ++row) {
         auto& columns = found.emplace_back();
         for (int column = 0; column < PQnfields(result); ++column)
-            columns.emplace_back(PQgetisnull(result, row, column) != 0
-                                     ? "NULL"
-                                     : PQgetvalue(result, row, column));
+            columns.emplace_back(
+                PQgetisnull(result, row, column) != 0 ? "NULL" : PQgetvalue(result, row, column));
     }
     PQclear(result);
     return found;
 }
 
-void Database::run(const std::string& sql) { (void)rows(sql); }
+void Database::run(const std::string& sql) {
+    (void)rows(sql);
+}
 
 std::string Database::value(const std::string& sql) {
     const auto found = rows(sql);
     return found.empty() || found[0].empty() ? "" : found[0][0];
 }
 
-void Database::crash_server() { script("crash"); }
+void Database::crash_server() {
+    script("crash");
+}
 
 void Database::start_server() {
     script("up");
@@ -90,8 +99,8 @@ std::string unique_table(const std::string& name) {
     static std::atomic<int> count{0};
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return name + '_' + std::to_string(getpid()) + '_' +
-           std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) + '_' +
-           std::to_string(count++);
+           std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) +
+           '_' + std::to_string(count++);
 }
 
 }  // namespace sluice::test

@@ -46,9 +46,9 @@ sink::Reply opened(const sink::Settings& settings) {
 TEST_CASE("rows that the server refuses are named, and all others of the batch are kept") {
     Database database;
     const std::map<std::int64_t, std::string> poison{
-        {0, R"({"n":"x"})"},       // no integer for the server: 22P02
-        {1234, R"({"n":-1})"},     // a check: 23514
-        {1235, R"({"n":null})"},   // not null: 23502
+        {0, R"({"n":"x"})"},             // no integer for the server: 22P02
+        {1234, R"({"n":-1})"},           // a check: 23514
+        {1235, R"({"n":null})"},         // not null: 23502
         {2999, R"({"n":99999999999})"},  // out of range: 22003
         {5000, R"({"n":"0x"})"},
     };
@@ -68,7 +68,8 @@ TEST_CASE("rows that the server refuses are named, and all others of the batch a
             REQUIRE(sink.retried.size() == 1);
             CHECK(mentions(sink.retried[0], "the server refused a row"));
             std::set<std::int64_t> offsets;
-            for (const auto& [offset, why] : sink.refused) offsets.insert(offset);
+            for (const auto& [offset, why] : sink.refused)
+                offsets.insert(offset);
             CHECK(offsets == std::set<std::int64_t>{0, 1234, 1235, 2999, 5000});
             CHECK_MESSAGE(mentions(sink.refused[1234], "check constraint"), sink.refused[1234]);
             CHECK_MESSAGE(mentions(sink.refused[0], "22P02"), sink.refused[0]);
@@ -144,8 +145,7 @@ TEST_CASE("a server that is not there, or full, is tried again") {
     CHECK_MESSAGE(mentions(reply.message, "refused"), reply.message);
     Database database;
     database.run("DROP ROLE IF EXISTS single; CREATE ROLE single LOGIN CONNECTION LIMIT 0");
-    const sink::Reply full =
-        opened({{"connection", Database::address("single")}, {"table", "t"}});
+    const sink::Reply full = opened({{"connection", Database::address("single")}, {"table", "t"}});
     CHECK_MESSAGE(full.status == sink::Status::retry, full.message);
     CHECK_MESSAGE(mentions(full.message, "53300"), full.message);
 }
@@ -181,8 +181,10 @@ TEST_CASE("a session ended by an administrator costs a re-run, and nothing else"
                      checkpoint);
         REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
         const auto end_sessions = [&](const std::string& name) {
-            database.run("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE "
-                         "application_name LIKE '" + name + "'");
+            database.run(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE "
+                "application_name LIKE '" +
+                name + "'");
         };
         const TestPlan plan{{0, 0, 20'000}, {1, 0, 20'000}};
         REQUIRE(sink.begin(plan).status == sink::Status::ok);
@@ -197,8 +199,9 @@ TEST_CASE("a session ended by an administrator costs a re-run, and nothing else"
         end_sessions("sluice orders");
         CHECK(sink.batch({{0, 20'000, 20'001}}, plain_record).status == sink::Status::ok);
         CHECK(sink.retried.empty());
-        CHECK(database.value("SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " + table) ==
-              "40001 40001");
+        CHECK(database.value(
+                  "SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " +
+                  table) == "40001 40001");
     }
 }
 
@@ -227,7 +230,8 @@ TEST_CASE("a server that crashes in the middle of a batch, or of a commit, is fo
         database.start_server();
         const auto reply = sink.batch(plan, plain_record, true, 20);
         CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
-        CHECK(database.value("SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " + table) ==
-              "39990 39990");
+        CHECK(database.value(
+                  "SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " +
+                  table) == "39990 39990");
     }
 }

@@ -30,8 +30,8 @@ TestRecord plain_record(std::int32_t partition, std::int64_t offset) {
 SinkRun::SinkRun(const sink::Settings& settings, TestCheckpoint& checkpoint)
     : checkpoint_(checkpoint) {
     sink::OpenReply reply = postgres_plugin().open(
-        {checkpoint.pipeline, checkpoint.cluster, checkpoint.next_batch, checkpoint.receipt}, settings,
-        stopping_);
+        {checkpoint.pipeline, checkpoint.cluster, checkpoint.next_batch, checkpoint.receipt},
+        settings, stopping_);
     opened = reply.reply;
     sink_ = std::move(reply.sink);
     if (sink_ && !checkpoint.receipt) checkpoint.receipt = opened.receipt;
@@ -42,8 +42,8 @@ std::vector<sink::Range> SinkRun::ranges_of(const TestPlan& plan) const {
     for (const TestRange& range : plan) {
         const auto index = static_cast<std::uint32_t>(ranges.size());
         ranges.push_back({"orders", range.partition, index, range.from, range.until,
-                          checkpoint_.pipeline + "/" + std::to_string(checkpoint_.next_batch) + "/" +
-                              std::to_string(index)});
+                          checkpoint_.pipeline + "/" + std::to_string(checkpoint_.next_batch) +
+                              "/" + std::to_string(index)});
     }
     return ranges;
 }
@@ -93,7 +93,8 @@ sink::Reply SinkRun::write(const TestPlan& plan, const RecordAt& record_at) {
             if (closed.status != sink::Status::ok) note(closed.status, closed.message);
         });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads)
+        thread.join();
     return worst;
 }
 
@@ -106,7 +107,9 @@ sink::Reply SinkRun::commit() {
     return reply;
 }
 
-sink::Reply SinkRun::abort() { return sink_->abort(checkpoint_.next_batch); }
+sink::Reply SinkRun::abort() {
+    return sink_->abort(checkpoint_.next_batch);
+}
 
 sink::Reply SinkRun::batch(const TestPlan& plan, const RecordAt& record_at, bool is_rerun,
                            int retries) {

@@ -1,6 +1,6 @@
 #pragma once
-// The plugin, loaded as the daemon loads it and driven as the daemon drives it: batches of ranges, a
-// checkpoint that outlives a crash, writers side by side.
+// The plugin, loaded as the daemon loads it and driven as the daemon drives it: batches of ranges,
+// a checkpoint that outlives a crash, writers side by side.
 
 #include <atomic>
 #include <cstdint>
@@ -47,8 +47,8 @@ class SinkRun {
     sink::Reply opened;
 
     sink::Reply begin(const TestPlan& plan, bool is_rerun = false);
-    /// Every range in a thread of its own, in calls of 1000; the first answer that is not ok. Refused
-    /// records are added to `refused`.
+    /// Every range in a thread of its own, in calls of 1000; the first answer that is not ok.
+    /// Refused records are added to `refused`.
     sink::Reply write(const TestPlan& plan, const RecordAt& record_at);
     sink::Reply commit();
     sink::Reply abort();

@@ -57,14 +57,14 @@ TEST_CASE("a null value deletes its key, unless a later record of the batch brin
         TestCheckpoint checkpoint;
         SinkRun sink(upsert_settings(table, connections), checkpoint);
         REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
-        REQUIRE(sink.batch({{0, 0, 4}}, [](std::int32_t, std::int64_t at) {
-                    return named(at, "first");
-                }).status == sink::Status::ok);
+        REQUIRE(sink.batch({{0, 0, 4}},
+                           [](std::int32_t, std::int64_t at) { return named(at, "first"); })
+                    .status == sink::Status::ok);
         const std::vector<TestRecord> records{
-            {"0", std::nullopt},                      // gone
-            {"1", std::nullopt}, named(1, "again"),   // back
-            named(2, "changed"), {"2", std::nullopt}, // changed, then gone
-            {"9", std::nullopt},                      // was never there
+            {"0", std::nullopt},                       // gone
+            {"1", std::nullopt}, named(1, "again"),    // back
+            named(2, "changed"), {"2", std::nullopt},  // changed, then gone
+            {"9", std::nullopt},                       // was never there
         };
         const auto reply = sink.batch({{0, 4, 10}}, [&](std::int32_t, std::int64_t at) {
             return records[static_cast<std::size_t>(at - 4)];
@@ -111,12 +111,14 @@ TEST_CASE("a column of any type is filled, from numbers with all their digits to
     });
     REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
     database.run("SET timezone = 'UTC'");
-    const auto row = database.rows("SELECT t, p, o, ts, tt, h, k, v->>'b', n, b, d, u, a[2], day, j->'k', at, "
-                                   "deep, s FROM " + table);
+    const auto row = database.rows(
+        "SELECT t, p, o, ts, tt, h, k, v->>'b', n, b, d, u, a[2], day, j->'k', at, "
+        "deep, s FROM " +
+        table);
     REQUIRE(row.size() == 1);
     CHECK(row[0] == std::vector<std::string>{
-                        "orders", "2", "5", "2023-11-14 22:13:20+00", "CreateTime", "[]", "\\x00ff", "true",
-                        "12345678901234567890.12345678901234567890", "t", "-1500",
+                        "orders", "2", "5", "2023-11-14 22:13:20+00", "CreateTime", "[]", "\\x00ff",
+                        "true", "12345678901234567890.12345678901234567890", "t", "-1500",
                         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "2", "2024-02-29", "[1]",
                         "1970-01-01 00:00:00+00", "-7", "tab\tend\\"});
 }

@@ -63,7 +63,7 @@ inline sink::Option option(std::string name, std::int32_t type,
     return made;
 }
 
-/// file, stdout and discard as the real ones describe themselves; database with one option of every
+/// file, stdout, discard and postgres as the real ones describe themselves; database with one option of every
 /// other kind; broken.so, which failed to load.
 inline sink::PluginDirectory fake_plugins() {
     sink::PluginDirectory directory;
@@ -80,6 +80,14 @@ inline sink::PluginDirectory fake_plugins() {
                  option("fileMode", SLUICE_OPTION_STRING, "0640")});
     add("stdout", {option("format", SLUICE_OPTION_CHOICE, "value", {"value", "json"})});
     add("discard", {});
+    sink::Option connection = option("connection", SLUICE_OPTION_STRING);
+    connection.required = connection.secret = true;
+    sink::Option table = option("table", SLUICE_OPTION_STRING);
+    table.required = true;
+    add("postgres", {connection, table,
+                     option("mode", SLUICE_OPTION_CHOICE, "append", {"append", "upsert"}),
+                     option("key", SLUICE_OPTION_JSON), option("columns", SLUICE_OPTION_JSON),
+                     option("createTable", SLUICE_OPTION_BOOL, "false")});
 
     sink::Option url = option("url", SLUICE_OPTION_STRING);
     url.required = true;

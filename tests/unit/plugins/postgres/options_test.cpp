@@ -85,13 +85,14 @@ TEST_CASE("a connection that cannot be read is refused, and never repeated") {
 }
 
 TEST_CASE("an error of the server is retried, isolated or left to a person by its SQLSTATE") {
-    for (const char* state : {"08006", "57P01", "57P02", "57P03", "57014", "53100", "53200", "53300",
-                              "40001", "40P01", "55P03", "25006", "58030", ""})
+    for (const char* state : {"08006", "57P01", "57P02", "57P03", "57014", "53100", "53200",
+                              "53300", "40001", "40P01", "55P03", "25006", "58030", ""})
         CHECK_MESSAGE(kind_of(state) == ErrorKind::retry, state);
-    for (const char* state : {"22001", "22P02", "22003", "23502", "23505", "23514", "P0001", "54000"})
+    for (const char* state :
+         {"22001", "22P02", "22003", "23502", "23505", "23514", "P0001", "54000"})
         CHECK_MESSAGE(kind_of(state) == ErrorKind::row, state);
-    for (const char* state : {"28P01", "28000", "3D000", "42501", "42P01", "42703", "42P10", "0A000",
-                              "XX000", "21000"})
+    for (const char* state :
+         {"28P01", "28000", "3D000", "42501", "42P01", "42703", "42P10", "0A000", "XX000", "21000"})
         CHECK_MESSAGE(kind_of(state) == ErrorKind::fatal, state);
 }
 
@@ -104,8 +105,9 @@ TEST_CASE("the line of a COPY is read from the context, in any language") {
 }
 
 TEST_CASE("the SQLSTATE of a refused connection is found in libpq's text") {
-    CHECK(sqlstate_in("connection to server at \"h\" (1.2.3.4), port 5432 failed: FATAL:  28P01: "
-                      "password authentication failed for user \"u\" LOCATION:  auth_failed, auth.c:1") ==
+    CHECK(sqlstate_in(
+              "connection to server at \"h\" (1.2.3.4), port 5432 failed: FATAL:  28P01: "
+              "password authentication failed for user \"u\" LOCATION:  auth_failed, auth.c:1") ==
           "28P01");
     CHECK(sqlstate_in("connection to server at \"h\", port 1 failed: Connection refused").empty());
     CHECK(sqlstate_in(": 1234").empty());
@@ -114,12 +116,15 @@ TEST_CASE("the SQLSTATE of a refused connection is found in libpq's text") {
 TEST_CASE("names are quoted, and an upsert keeps the newest row of each key") {
     const Sql sql = upsert_sql();
     CHECK(sql.target() == "\"public\".\"a\"\"b\"");
-    CHECK(sql.create_target() == "CREATE TABLE \"public\".\"a\"\"b\" (\"id\" bigint, \"v\" text, PRIMARY KEY (\"id\"))");
+    CHECK(sql.create_target() ==
+          "CREATE TABLE \"public\".\"a\"\"b\" (\"id\" bigint, \"v\" text, PRIMARY KEY (\"id\"))");
     const auto merge = sql.merge({"s"}, true);
     REQUIRE(merge.size() == 2);
     CHECK(merge[0].find("DELETE FROM") == 0);
-    CHECK(merge[1].find("ORDER BY \"id\", _sluice_offset DESC, _sluice_range DESC") != std::string::npos);
-    CHECK(merge[1].find("ON CONFLICT (\"id\") DO UPDATE SET \"v\" = EXCLUDED.\"v\"") != std::string::npos);
+    CHECK(merge[1].find("ORDER BY \"id\", _sluice_offset DESC, _sluice_range DESC") !=
+          std::string::npos);
+    CHECK(merge[1].find("ON CONFLICT (\"id\") DO UPDATE SET \"v\" = EXCLUDED.\"v\"") !=
+          std::string::npos);
     CHECK(sql.merge({"s"}, false).size() == 1);
     CHECK(sql.merge({"s1", "s2"}, false)[0].find("UNION ALL") != std::string::npos);
 }

@@ -21,13 +21,13 @@ sluice_bytes raw(Bytes bytes) {
 }
 
 sluice_record record_of(Bytes key, Bytes value) {
-    return {raw(key), raw(value), SLUICE_STRING("orders"), 7, 1'700'000'000'123, 3,
-            SLUICE_TIMESTAMP_CREATE, nullptr};
+    return {raw(key),          raw(value), SLUICE_STRING("orders"), 7,
+            1'700'000'000'123, 3,          SLUICE_TIMESTAMP_CREATE, nullptr};
 }
 
 struct Encoded {
     bool is_row = false;
-    std::string text;    ///< the row, or what was left of it
+    std::string text;  ///< the row, or what was left of it
     std::string reason;
 };
 
@@ -137,12 +137,12 @@ TEST_CASE("a field keeps its digits, and its type is held against the column's")
     CHECK(field("timestamptz", R"({"f": 0})").text == "1970-01-01 00:00:00.000+00\n");
     CHECK(field("timestamptz", R"({"f": "2024-01-01"})").text == "2024-01-01\n");
     CHECK(field("uuid", R"({"f": "x"})").text == "x\n");
-    for (const auto& [type, value] : std::vector<std::pair<const char*, const char*>>{
-             {"bigint", R"({"f":"1"})"},
-             {"boolean", R"({"f":1})"},
-             {"numeric", R"({"f":"1"})"},
-             {"double precision", R"({"f":true})"},
-             {"timestamptz", R"({"f":[]})"}}) {
+    for (const auto& [type, value] :
+         std::vector<std::pair<const char*, const char*>>{{"bigint", R"({"f":"1"})"},
+                                                          {"boolean", R"({"f":1})"},
+                                                          {"numeric", R"({"f":"1"})"},
+                                                          {"double precision", R"({"f":true})"},
+                                                          {"timestamptz", R"({"f":[]})"}}) {
         const Encoded made = field(type, value);
         CHECK_FALSE(made.is_row);
         CHECK(made.reason.find("from value.f): the field is a") != std::string::npos);
