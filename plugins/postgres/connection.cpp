@@ -142,7 +142,11 @@ void Connection::open() {
         "SET standard_conforming_strings = on; SET lock_timeout = " +
         std::to_string(options_.lock_timeout.count()) +
         "; SELECT set_config('synchronous_commit', 'on', false) "
-        "WHERE current_setting('synchronous_commit') = 'off'");
+        "WHERE current_setting('synchronous_commit') = 'off'"
+        // A session whose daemon died must not hold its lock to the end of a long statement (>=
+        // 14).
+        "; SELECT set_config(name, '5s', false) FROM pg_settings "
+        "WHERE name = 'client_connection_check_interval'");
 }
 
 void Connection::lost(const char* doing) {

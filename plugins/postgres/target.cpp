@@ -106,9 +106,11 @@ void Target::create_once(const std::string& name, const std::string& sql) {
     try {
         if (!is_there()) main_.exec(sql);
         main_.exec("COMMIT");
-    } catch (...) {
+    } catch (const ServerError& error) {
         main_.roll_back();
-        throw;
+        if (error.sqlstate() != "42501") throw;
+        throw ServerError(error.kind(), error.sqlstate(),
+                          std::string(error.what()) + "; or have the owner run: " + sql);
     }
 }
 

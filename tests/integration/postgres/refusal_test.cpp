@@ -168,6 +168,65 @@ TEST_CASE("a lock of another session is waited for, and then the batch runs agai
     CHECK(sink.batch({{0, 0, 10}}, plain_record, true).status == sink::Status::ok);
 }
 
+TEST_CASE(
+    "a server that does not answer in time is left, and what it was doing is not done twice") {
+    Database database;
+    const std::string table = unique_table("hangs");
+    TestCheckpoint checkpoint;
+    SinkRun sink({{"connection", Database::address()},
+                  {"table", table},
+                  {"createTable", "true"},
+                  {"lockTimeout", "60000"},
+                  {"timeout", "1000"}},
+                 checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    REQUIRE(sink.begin({{0, 0, 10}}).status == sink::Status::ok);
+    database.run("BEGIN; LOCK TABLE " + table + " IN ACCESS EXCLUSIVE MODE");
+    // The COPY hangs; its session goes on waiting, with the pipeline's lock.
+    const auto hung = sink.write({{0, 0, 10}}, plain_record);
+    CHECK(hung.status == sink::Status::retry);
+    CHECK_MESSAGE(mentions(hung.message, "no answer from the server"), hung.message);
+    CHECK(sink.abort().status == sink::Status::ok);
+    database.run("ROLLBACK");
+    const auto reply = sink.batch({{0, 0, 10}}, plain_record, true, 10);
+    CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
+    CHECK(database.value("SELECT count(*) FROM " + table) == "10");
+}
+
+TEST_CASE("the privileges that the README lists are enough") {
+    Database database;
+    const std::string role = unique_table("writer");
+    const std::string schema = unique_table("narrow");
+    database.run("CREATE ROLE " + role + " LOGIN; CREATE SCHEMA " + schema + "; CREATE TABLE " +
+                 schema + ".t (key text PRIMARY KEY, value text); GRANT USAGE ON SCHEMA " + schema +
+                 " TO " + role + "; GRANT SELECT, INSERT, UPDATE, DELETE ON " + schema + ".t TO " +
+                 role);
+    sink::Settings settings{{"connection", Database::address(role)},
+                            {"table", schema + ".t"},
+                            {"columns", R"({"key":"key","value":"value"})"}};
+    const sink::Reply refused = opened(settings);
+    CHECK(refused.status == sink::Status::fatal);
+    CHECK_MESSAGE(mentions(refused.message, "permission denied for schema"), refused.message);
+    const std::size_t statement = refused.message.find("CREATE TABLE");
+    REQUIRE_MESSAGE(statement != std::string::npos, refused.message);
+    database.run(refused.message.substr(statement) + "; GRANT SELECT, INSERT, DELETE ON " + schema +
+                 ".sluice_batches TO " + role);
+    for (const char* mode : {"upsert", "append"}) {
+        settings["mode"] = mode;
+        settings.erase("key");
+        if (*mode == 'u') settings["key"] = R"(["key"])";
+        TestCheckpoint checkpoint;
+        checkpoint.pipeline = mode;
+        SinkRun sink(settings, checkpoint);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        const auto reply = sink.batch({{0, 0, 10}}, [&](std::int32_t, std::int64_t at) {
+            return TestRecord{mode + std::to_string(at), "v"};
+        });
+        CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
+    }
+    CHECK(database.value("SELECT count(*) FROM " + schema + ".t") == "20");
+}
+
 TEST_CASE("a session ended by an administrator costs a re-run, and nothing else") {
     Database database;
     for (const char* connections : {"1", "2"}) {

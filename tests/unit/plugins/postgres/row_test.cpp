@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <boost/json.hpp>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -166,6 +169,60 @@ TEST_CASE("fields are found by name at any depth; the last of equal names counts
     CHECK(find(R"("value.é")", R"({"\u00e9":"\ud83d\ude00\u20ac\/"})") == "😀€/\n");
     CHECK(find(R"("value.a")", " {} ") == "\\N\n");
     CHECK(find(R"("value.a")", R"( { "a" : "b" } )") == "b\n");
+}
+
+TEST_CASE("fields of random JSON, whole or damaged, are those that Boost.JSON finds") {
+    std::mt19937 random(20240229);
+    const auto pick = [&](int count) {
+        return std::uniform_int_distribution<>(0, count - 1)(random);
+    };
+    const std::function<std::string(int)> value = [&](int depth) -> std::string {
+        static const char* const scalars[] = {"null",  "true",        "-1.5e3",      "0",
+                                              R"("")", R"("a}\\\"")", R"("\u0061")", "[]"};
+        static const char* const names[] = {"a", "b", R"(\u0061)", R"(c,\\)"};
+        if (depth == 0 || pick(3) == 0) return scalars[pick(8)];
+        std::string text = "{";
+        for (int i = pick(4); i-- > 0;) {
+            if (text.size() > 1) text += ',';
+            text += pick(2) == 0 ? " \"" : "\"";
+            text += names[pick(4)];
+            text += pick(2) == 0 ? "\" : " : "\":";
+            text += value(depth - 1);
+        }
+        text += '}';
+        return pick(4) == 0 ? "[" + text + ", 1]" : text;
+    };
+    const std::vector<std::vector<std::string>> paths{{"a"}, {"a", "b"}, {"b", "a", "a"}};
+    FieldTree tree;
+    for (std::size_t i = 0; i < paths.size(); ++i)
+        tree.add(paths[i], i);
+    std::string scratch;
+    int objects = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string text = value(4);
+        if (pick(3) == 0)
+            text.erase(static_cast<std::size_t>(pick(static_cast<int>(text.size()))), 1);
+        const std::vector<char> exact(text.begin(), text.end());  // no byte behind it
+        std::vector<std::string_view> found(paths.size());
+        const bool is_object = tree.find({exact.data(), exact.size()}, found, scratch);
+        boost::json::error_code error;
+        const auto parsed = boost::json::parse(text, error);
+        CAPTURE(text);
+        REQUIRE(is_object == (!error && parsed.is_object()));
+        if (!is_object) continue;
+        ++objects;
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            const boost::json::value* at = &parsed;
+            for (const std::string& name : paths[i])
+                at =
+                    at != nullptr && at->is_object() ? at->get_object().if_contains(name) : nullptr;
+            REQUIRE((at != nullptr) == (found[i].data() != nullptr));
+            if (at == nullptr) continue;
+            const boost::json::string_view slice(found[i].data(), found[i].size());
+            REQUIRE((boost::json::parse(slice) == *at));
+        }
+    }
+    CHECK(objects > 5000);
 }
 
 TEST_CASE("a value that is no JSON object is refused where fields are wanted, and null is not") {
