@@ -1,9 +1,10 @@
 #include "daemon/api/routes.hpp"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
+#include "daemon/api/handlers.hpp"
+#include "daemon/api/history_routes.hpp"
 #include "daemon/api/replies.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
@@ -13,7 +14,6 @@
 #include "daemon/operations/preview.hpp"
 #include "daemon/operations/run_state.hpp"
 #include "daemon/operations/status.hpp"
-#include "daemon/pipeline/run_on.hpp"
 
 namespace sluice::api {
 namespace {
@@ -27,77 +27,6 @@ using operations::Context;
 using pipeline::State;
 using JsonResult = Result<json::object>;
 
-/// Shared by the handlers of one router: nobody else keeps it.
-struct Api {
-    explicit Api(ApiContext given) : context(std::move(given)) {
-        if (!context.make_source) context.make_source = operations::look_up_sources();
-    }
-
-    [[nodiscard]] std::optional<std::vector<pipeline::Status>> statuses() const {
-        if (!context.live) return std::nullopt;
-        return context.live->statuses();
-    }
-    [[nodiscard]] std::optional<pipeline::Status> status_of(const std::string& name) const {
-        if (!context.live) return std::nullopt;
-        for (auto& status : context.live->statuses()) {
-            if (status.name == name) return std::move(status);
-        }
-        return std::nullopt;
-    }
-
-    ApiContext context;
-    std::mutex changes;  ///< held on the blocking pool: one change at a time, checked and done
-    bool reloading = false;  ///< on the server's strand
-};
-using Shared = std::shared_ptr<Api>;
-
-/// Runs `work(context)` on the blocking pool with the configuration in force.
-template <class Work>
-asio::awaitable<Response> blocking(Shared api, Work work) {
-    co_return co_await pipeline::run_on(api->context.blocking.get_executor(), [&]() -> Response {
-        const auto config = api->context.config();
-        const Context context{api->context.store, *config, api->context.make_source,
-                              api->context.clock};
-        return work(context);
-    });
-}
-
-/// The same for what changes something.
-template <class Work>
-asio::awaitable<Response> changing(Shared api, Work work) {
-    co_return co_await blocking(api, [&](const Context& context) {
-        const std::lock_guard one_at_a_time(api->changes);
-        return work(context);
-    });
-}
-
-/// Positions of a pipeline that runs are its own. Says what to do first, or nullopt.
-std::optional<std::string> must_rest(const Api& api, const std::string& name) {
-    const auto status = api.status_of(name);
-    if (!status || api.context.live->has_ended(name)) return std::nullopt;
-    switch (status->state) {
-        case State::paused:
-        case State::stopped:
-        case State::failed:
-        case State::done: return std::nullopt;
-        case State::starting:
-        case State::running:
-        case State::caught_up:
-        case State::retrying:
-        case State::stalled: break;
-    }
-    return "pipeline '" + name + "' is " + std::string(pipeline::name_of(status->state)) +
-           ": its positions are moved only while it rests. First `sluice pause " + name +
-           "`, and when its batch has committed (`sluice status`) this again, then `sluice resume " +
-           name + "`";
-}
-
-/// An executed change of positions: the pipeline rereads its checkpoint; a failed one runs again.
-void reread(const Api& api, const std::string& name, json::object& answer) {
-    const bool runs = api.context.live && !api.context.live->has_ended(name);
-    answer["restarted"] = runs && api.context.live->restart(name);
-}
-
 Response move(const Api& api, const std::string& name, bool execute, auto operation) {
     if (execute) {
         if (const auto why = must_rest(api, name)) return conflict(*why);
@@ -107,13 +36,6 @@ Response move(const Api& api, const std::string& name, bool execute, auto operat
     (*answer)["restarted"] = false;
     if (answer->at("executed").as_bool()) reread(api, name, *answer);
     return reply(*answer);
-}
-
-Result<std::int64_t> query_integer(const Request& request, const char* key) {
-    const auto value = parse_int64(request.query_value(key));
-    if (value && *value >= 0) return *value;
-    return Error{ErrorCode::invalid_argument,
-                 std::string("?") + key + "= must be a whole number, at least 0"};
 }
 
 Error needs_daemon(const char* what) {
@@ -227,16 +149,6 @@ void add_process_routes(control::Router& router, const Shared& api) {
 
 // ---- looking at pipelines --------------------------------------------------------------------------
 
-/// A route below one pipeline whose work needs nothing of the request but its name.
-template <class Work>
-void add_look(control::Router& router, const Shared& api, const char* pattern, Work work) {
-    router.add("GET", pattern, Access::read, [api, work](const Request& request) {
-        return blocking(api, [api, work, request](const Context& context) {
-            return reply(work(*api, context, request));
-        });
-    });
-}
-
 JsonResult batch_by_id(const Context& context, const Request& request) {
     const std::string& text = request.parameter("id");
     const auto id = parse_int64(text);
@@ -310,16 +222,6 @@ void add_looks(control::Router& router, const Shared& api) {
 Result<operations::MoveRequest> move_request(const Request& request) {
     SLUICE_TRY(const auto body, operations::parse_body(request.body));
     return operations::parse_move(body);
-}
-
-Result<bool> wants_execute(const Request& request) {
-    SLUICE_TRY(const auto body, operations::parse_body(request.body));
-    const json::value* execute = body.if_contains("execute");
-    if (execute == nullptr) return false;
-    if (!execute->is_bool()) {
-        return Error{ErrorCode::invalid_argument, "\"execute\" must be true or false"};
-    }
-    return execute->get_bool();
 }
 
 Response change_run_state(const Api& api, const Context& context, const std::string& name,
@@ -433,6 +335,7 @@ void add_routes(control::Router& router, ApiContext context) {
     add_process_routes(router, api);
     add_looks(router, api);
     add_changes(router, api);
+    add_history_routes(router, api);
 }
 
 }  // namespace sluice::api

@@ -71,6 +71,7 @@ struct ApiContext {
 ///   GET  /api/pipelines/{name}                       status of one
 ///   GET  /api/pipelines/{name}/batches               ?limit=20
 ///   GET  /api/pipelines/{name}/batches/{id}
+///   GET  /api/pipelines/{name}/history               ?before=ID&limit=500: batches whole, page by page
 ///   GET  /api/pipelines/{name}/find                  ?topic=&partition=&offset=
 ///   GET  /api/pipelines/{name}/offsets
 ///   POST /api/pipelines/{name}/offsets               {"action":"set|reset|skip",…,"execute":bool}

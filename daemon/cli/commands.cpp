@@ -31,6 +31,12 @@ std::span<const Command> commands() {
          run_batches_show},
         {"batches find", "PIPELINE TOPIC/PARTITION@OFFSET", 2, 2, {},
          "the batch that a record was read in, such as orders/0@8123", run_batches_find},
+        {"verify", "[PIPELINE…]", 0, many,
+         {{"--since", "TIME", "batches planned at or after 2026-11-01T08:00:00Z (all that are kept)"},
+          {"--books", "", "the books alone; nothing is read from Kafka"}},
+         "check the books of recorded batches and explain their gaps by reading them again; exit code 2 when "
+         "something is wrong",
+         run_verify},
         {"offsets get", "PIPELINE", 1, 1, {}, "the checkpointed positions", run_offsets_get},
         {"offsets set", "PIPELINE TOPIC/PARTITION@OFFSET…", 2, many, {execute, dry_run},
          "move partitions to given offsets", run_offsets_set},

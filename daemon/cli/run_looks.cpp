@@ -14,17 +14,6 @@
 namespace sluice::cli {
 namespace {
 
-/// The pipelines named, or all that are configured.
-Result<std::vector<std::string>> pipelines_of(Session& session) {
-    if (!session.invocation().arguments.empty()) return session.invocation().arguments;
-    SLUICE_TRY(const auto status, session.get("/api/status"));
-    std::vector<std::string> names;
-    for (const auto& pipeline : array_of(status, "pipelines")) {
-        if (pipeline.is_object()) names.push_back(text_of(pipeline.get_object(), "pipeline"));
-    }
-    return names;
-}
-
 /// The answer of each pipeline's `rest`, printed one after the other.
 template <class View, class Look>
 Result<void> print_each(Session& session, const std::vector<std::string>& names, std::string_view rest,
@@ -69,6 +58,16 @@ Result<int> answer_what_if(Session& session, const std::string& file) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> pipelines_of(Session& session) {
+    if (!session.invocation().arguments.empty()) return session.invocation().arguments;
+    SLUICE_TRY(const auto status, session.get("/api/status"));
+    std::vector<std::string> names;
+    for (const auto& pipeline : array_of(status, "pipelines")) {
+        if (pipeline.is_object()) names.push_back(text_of(pipeline.get_object(), "pipeline"));
+    }
+    return names;
+}
 
 Result<int> run_plan(Session& session) {
     if (const auto file = session.invocation().value("--what-if")) return answer_what_if(session, *file);

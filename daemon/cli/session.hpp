@@ -22,9 +22,9 @@ inline constexpr int exit_found = 2;
 class Session {
  public:
     Session(Invocation invocation, ConnectionOptions options, std::istream& in, std::ostream& out,
-            const Clock& clock)
+            std::ostream& err, const Clock& clock)
         : invocation_(std::move(invocation)), connection_(std::move(options)), in_(in), out_(out),
-          clock_(clock) {}
+          err_(err), clock_(clock) {}
 
     [[nodiscard]] const Invocation& invocation() const { return invocation_; }
     [[nodiscard]] const std::string& argument(std::size_t i) const { return invocation_.arguments[i]; }
@@ -32,6 +32,9 @@ class Session {
     Connection& connection() { return connection_; }
     std::istream& in() { return in_; }
     std::ostream& out() { return out_; }
+    /// For what passes by while a command works; never for its answer.
+    std::ostream& err() { return err_; }
+    [[nodiscard]] const Clock& clock() const { return clock_; }
     [[nodiscard]] WallTime now() const { return clock_.wall(); }
 
     Result<json::object> get(const std::string& target) {
@@ -53,11 +56,15 @@ class Session {
     Connection connection_;
     std::istream& in_;
     std::ostream& out_;
+    std::ostream& err_;
     const Clock& clock_;
 };
 
 /// "/api/pipelines/NAME" and what follows, encoded.
 std::string pipeline_target(std::string_view pipeline, std::string_view rest = {});
+
+/// The pipelines named on the command line, or all that are configured.
+Result<std::vector<std::string>> pipelines_of(Session& session);
 
 // Handlers, by file. Each answers the exit code.
 Result<int> run_validate(Session& session);
@@ -67,6 +74,7 @@ Result<int> run_status(Session& session);
 Result<int> run_batches_list(Session& session);
 Result<int> run_batches_show(Session& session);
 Result<int> run_batches_find(Session& session);
+Result<int> run_verify(Session& session);
 Result<int> run_offsets_get(Session& session);
 Result<int> run_offsets_set(Session& session);
 Result<int> run_offsets_reset(Session& session);

@@ -45,7 +45,7 @@ int run(std::span<const std::string> arguments, std::istream& in, std::ostream& 
     }
     const ConnectionOptions options = connection_options(*invocation, defaults);
     const Command& command = *invocation->command;
-    Session session(*std::move(invocation), options, in, out, clock);
+    Session session(*std::move(invocation), options, in, out, err, clock);
     auto code = command.run(session);
     out.flush();
     if (!code) return report(code.error(), err);

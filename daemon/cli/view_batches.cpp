@@ -48,16 +48,17 @@ std::string view_batch(const json::object& batch) {
                " in range " + id_of(found, "range") + "\n";
     }
     Table table({{"RANGE", Align::right}, {"PARTITION"}, {"FROM", Align::right}, {"UNTIL", Align::right},
-                 {"OFFSETS", Align::right}, {"RECORDS", Align::right}, {"ACCEPTED", Align::right},
-                 {"FILTERED", Align::right}, {"DEAD", Align::right}, {"GAPS", Align::right},
-                 {"LOST", Align::right}},
+                 {"ESTIMATED", Align::right}, {"POLLED", Align::right}, {"GAPS", Align::right},
+                 {"LOST", Align::right}, {"ACCEPTED", Align::right}, {"FILTERED", Align::right},
+                 {"DEAD", Align::right}, {"BYTES", Align::right}},
                 "  ");
     const auto row = [&](const std::string& index, const json::object& range, const json::object& books) {
         const bool is_sum = index.empty();
         table.add({index, is_sum ? "total" : partition_of(range), is_sum ? "" : id_of(range, "from"),
                    is_sum ? "" : id_of(range, "until"), count_of(range, "offsets"),
-                   count_of(books, "polled"), count_of(books, "accepted"), count_of(books, "filtered"),
-                   count_of(books, "dead_lettered"), count_of(books, "gaps"), count_of(books, "lost")});
+                   count_of(books, "polled"), count_of(books, "gaps"), count_of(books, "lost"),
+                   count_of(books, "accepted"), count_of(books, "filtered"),
+                   count_of(books, "dead_lettered"), count_of(books, "bytes")});
     };
     for (const auto& value : array_of(batch, "ranges")) {
         if (!value.is_object()) continue;

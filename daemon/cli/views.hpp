@@ -15,6 +15,7 @@ bool needs_attention(const boost::json::object& status);
 std::string view_plan(const boost::json::object& plan);
 std::string view_batches(const boost::json::object& list);
 std::string view_batch(const boost::json::object& batch);
+std::string view_verify(const boost::json::object& report);
 std::string view_offsets(const boost::json::object& offsets);
 /// Of offsets set, reset, skip, and of losses accept.
 std::string view_move(const boost::json::object& move);

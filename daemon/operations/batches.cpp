@@ -29,7 +29,9 @@ json::object summary(const std::string& pipeline, const checkpoints::BatchSummar
     return object;
 }
 
-json::object whole(const std::string& pipeline, const checkpoints::BatchSummary& batch) {
+}  // namespace
+
+json::object to_json(const std::string& pipeline, const checkpoints::BatchSummary& batch) {
     json::object object = summary(pipeline, batch);
     json::array ranges = to_json(batch.plan.ranges);
     for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -51,8 +53,6 @@ json::object whole(const std::string& pipeline, const checkpoints::BatchSummary&
     return object;
 }
 
-}  // namespace
-
 Result<json::object> list_batches(const Context& context, const std::string& pipeline,
                                   std::size_t limit) {
     SLUICE_CHECK(known(context, pipeline));
@@ -71,14 +71,14 @@ Result<json::object> show_batch(const Context& context, const std::string& pipel
                                 std::uint64_t batch_id) {
     SLUICE_CHECK(known(context, pipeline));
     SLUICE_TRY(const auto batch, context.store.batch(pipeline, batch_id));
-    return whole(pipeline, batch);
+    return to_json(pipeline, batch);
 }
 
 Result<json::object> find_batch(const Context& context, const std::string& pipeline,
                                 const plan::TopicPartition& partition, std::int64_t offset) {
     SLUICE_CHECK(known(context, pipeline));
     SLUICE_TRY(const auto batch, context.store.find_batch(pipeline, partition, offset));
-    json::object object = whole(pipeline, batch);
+    json::object object = to_json(pipeline, batch);
     json::object found{{"topic", partition.topic},
                        {"partition", partition.partition},
                        {"offset", offset},

@@ -23,9 +23,13 @@ Result<boost::json::object> list_batches(const Context& context, const std::stri
 
 /// SUMMARY, and with "ranges" an array: {…range…,"token":"orders/812/0","books":BOOKS|null}, and
 /// "phases":{"read_and_write_ms":…,"sink_commit_ms":…,"total_ms":…}|null.
-/// Errors: `not_found` for a batch that never was, or is no longer kept.
+/// "offsets" is what was estimated: until - from. Errors: `not_found` for a batch that never was, or is
+/// no longer kept.
 Result<boost::json::object> show_batch(const Context& context, const std::string& pipeline,
                                        std::uint64_t batch_id);
+
+/// The same of a batch at hand.
+boost::json::object to_json(const std::string& pipeline, const checkpoints::BatchSummary& batch);
 
 /// The batch whose plan covers this offset, as show_batch, and "found":{"topic","partition","offset",
 /// "range":INDEX}. Errors: `not_found`.
