@@ -74,6 +74,7 @@ Result<int> run_status(Session& session);
 Result<int> run_batches_list(Session& session);
 Result<int> run_batches_show(Session& session);
 Result<int> run_batches_find(Session& session);
+Result<int> run_batches_replay(Session& session);
 Result<int> run_verify(Session& session);
 Result<int> run_offsets_get(Session& session);
 Result<int> run_offsets_set(Session& session);

@@ -15,6 +15,8 @@ bool needs_attention(const boost::json::object& status);
 std::string view_plan(const boost::json::object& plan);
 std::string view_batches(const boost::json::object& list);
 std::string view_batch(const boost::json::object& batch);
+/// Of batches replay.
+std::string view_replay(const boost::json::object& replay);
 std::string view_verify(const boost::json::object& report);
 std::string view_offsets(const boost::json::object& offsets);
 /// Of offsets set, reset, skip, and of losses accept.

@@ -39,6 +39,21 @@ Result<BatchName> parse_batch_name(std::string_view text) {
     return not_of_the_form(text, "PIPELINE/BATCH, such as orders/812");
 }
 
+Result<BatchSpan> parse_batch_span(std::string_view text) {
+    const auto dots = text.rfind("..");
+    const auto first = parse_batch_name(text.substr(0, dots));
+    if (first && dots == std::string_view::npos) {
+        return BatchSpan{first->pipeline, first->batch_id, first->batch_id};
+    }
+    if (first) {
+        const auto last = parse_count(text.substr(dots + 2));
+        if (last && static_cast<std::uint64_t>(*last) >= first->batch_id) {
+            return BatchSpan{first->pipeline, first->batch_id, static_cast<std::uint64_t>(*last)};
+        }
+    }
+    return not_of_the_form(text, "PIPELINE/BATCH..BATCH, such as orders/812..815");
+}
+
 Result<RecordName> parse_record_name(std::string_view text) {
     const auto at = text.rfind('@');
     const auto slash = at == std::string_view::npos ? at : text.substr(0, at).rfind('/');

@@ -20,6 +20,14 @@ struct BatchName {
 /// "orders/812". Errors: `invalid_argument`, naming the form.
 Result<BatchName> parse_batch_name(std::string_view text);
 
+struct BatchSpan {
+    std::string pipeline;
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;  ///< at least `first`
+};
+/// "orders/812..815", "orders/812". Errors: `invalid_argument`, naming the form.
+Result<BatchSpan> parse_batch_span(std::string_view text);
+
 struct RecordName {
     plan::TopicPartition topic_partition;
     std::int64_t offset = 0;
