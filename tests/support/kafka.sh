@@ -44,6 +44,24 @@ java_options() { # into `java`
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
 }
 
+launch() { # FOLDER of one broker, its server.properties in it; `java` is set
+    # A session of its own: whatever ends the test leaves it to `stop`. setsid becomes the JVM, so
+    # that the pid is its.
+    setsid "${java[@]}" kafka.Kafka "$1/server.properties" >"$1/log" 2>&1 </dev/null &
+    echo $! >"$1/pid"
+    disown
+}
+
+await_port() { # FOLDER PORT
+    # A port opens before its broker works; whoever connects waits for an answer (kafka_fixture.cpp).
+    local deadline=$((SECONDS + 90))
+    until (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; do
+        kill -0 "$(cat "$1/pid")" 2>/dev/null || { tail -20 "$1/log" >&2; say "the broker of $1 ended"; exit 1; }
+        [ $SECONDS -lt $deadline ] || { tail -20 "$1/log" >&2; say "the broker of $1 does not answer"; exit 1; }
+        sleep 0.1
+    done
+}
+
 start() {
     jars=$(realpath -m "$1"); local dir count=${3:-1} i ports voters='' bootstrap='' cluster
     dir=$(realpath -m "$2")  # the pid of a broker is told by its folder in the command line
@@ -83,22 +101,8 @@ unclean.leader.election.enable=false
 PROPERTIES
         "${java[@]}" kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1
     done
-    for ((i = 1; i <= count; i++)); do
-        # A session of its own: whatever ends the test leaves it to `stop`. setsid becomes the JVM, so
-        # that the pid is its.
-        setsid "${java[@]}" kafka.Kafka "$dir/$i/server.properties" >"$dir/$i/log" 2>&1 </dev/null &
-        echo $! >"$dir/$i/pid"
-        disown
-    done
-    # A port opens before its broker works; whoever connects waits for an answer (kafka_fixture.cpp).
-    local deadline=$((SECONDS + 90))
-    for ((i = 1; i <= count; i++)); do
-        until (exec 3<>"/dev/tcp/127.0.0.1/${ports[$((i * 2 - 2))]}") 2>/dev/null; do
-            kill -0 "$(cat "$dir/$i/pid")" 2>/dev/null || { tail -20 "$dir/$i/log" >&2; say "broker $i ended"; exit 1; }
-            [ $SECONDS -lt $deadline ] || { tail -20 "$dir/$i/log" >&2; say "broker $i does not answer"; exit 1; }
-            sleep 0.1
-        done
-    done
+    for ((i = 1; i <= count; i++)); do launch "$dir/$i"; done
+    for ((i = 1; i <= count; i++)); do await_port "$dir/$i" "${ports[$((i * 2 - 2))]}"; done
     echo "$bootstrap" >"$dir/bootstrap"
     say "$count broker(s) at $bootstrap"
 }
@@ -119,6 +123,8 @@ stop() {
     done
     rm -f "$dir/bootstrap"
 }
+
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0  # read by kafka_secure.sh for its functions
 
 case "${1:-}" in
     fetch) fetch "$2" ;;
