@@ -15,6 +15,7 @@ int exit_code(ErrorCode code) noexcept {
         case ErrorCode::locked: return 75;
         case ErrorCode::configuration: return 78;
         case ErrorCode::failed:
+        case ErrorCode::denied:
         case ErrorCode::not_found:
         case ErrorCode::exists:
         case ErrorCode::data_loss:
@@ -32,6 +33,7 @@ std::string_view name_of(ErrorCode code) noexcept {
         case ErrorCode::not_found: return "not_found";
         case ErrorCode::exists: return "exists";
         case ErrorCode::unavailable: return "unavailable";
+        case ErrorCode::denied: return "denied";
         case ErrorCode::locked: return "locked";
         case ErrorCode::storage: return "storage";
         case ErrorCode::configuration: return "configuration";

@@ -13,6 +13,7 @@ enum class ErrorCode {
     not_found,         ///< the named pipeline, batch, range or file does not exist
     exists,            ///< an entry that must be created is already there
     unavailable,       ///< broker, daemon or sink cannot be reached just now
+    denied,            ///< credentials or permissions are refused: passes when an operator puts it right
     locked,            ///< another daemon holds the data directory
     storage,           ///< the data directory is unwritable, full or corrupt
     configuration,     ///< configuration, newer format, bad plugin

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "daemon/base/secrets.hpp"
 #include "daemon/config/references.hpp"
 #include "daemon/config/sections.hpp"
 
@@ -206,6 +207,7 @@ Loaded load_merged(const Merged& merged, const LoadOptions& options,
     context.secrets.erase(std::unique(context.secrets.begin(), context.secrets.end()),
                           context.secrets.end());
     config.secrets = std::move(context.secrets);
+    secrets::keep(config.secrets);
     Loaded loaded = finish(findings, std::move(plugins));
     loaded.config = std::move(config);
     return loaded;
@@ -287,6 +289,7 @@ Result<Credentials> resolve_again(const Source& source) {
             if (!part.empty()) credentials.secrets.push_back(std::move(part));
         }
     }
+    secrets::keep(credentials.secrets);
     return credentials;
 }
 

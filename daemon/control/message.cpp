@@ -57,6 +57,7 @@ int http_status(ErrorCode code) noexcept {
         case ErrorCode::locked:
         case ErrorCode::data_loss: return 409;
         case ErrorCode::unavailable:
+        case ErrorCode::denied:  // by the cluster, not by us
         case ErrorCode::stopping: return 503;
         case ErrorCode::failed:
         case ErrorCode::storage:

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/secrets.hpp"
 #include "daemon/base/text.hpp"
 
 namespace sluice::kafka {
@@ -31,7 +32,7 @@ Result<void> set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
     return Error{ErrorCode::configuration,
                  "kafka." + name + ": " +
                      (is_secret_property(name) ? std::string("librdkafka refuses the value")
-                                               : std::string(text.data()))};
+                                               : secrets::redacted(text.data()))};
 }
 
 struct Property {
@@ -71,7 +72,7 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
     log::write(level_of(level), "kafka client",
                {{"client", client != nullptr ? rd_kafka_name(client) : "-"},
                 {"facility", facility},
-                {"text", text}});
+                {"text", secrets::redacted(text)}});
 }
 
 /// Of the user's properties, those that a producer would only warn of.
@@ -123,6 +124,28 @@ bool is_secret_property(std::string_view name) noexcept {
                                                    "ssl.keystore.password",
                                                    "sasl.oauthbearer.extensions"};
     return std::find(std::begin(secrets), std::end(secrets), name) != std::end(secrets);
+}
+
+std::string principal_of(const std::map<std::string, std::string>& properties) {
+    const auto value = [&](std::initializer_list<const char*> names) {
+        for (const char* const name : names) {
+            if (const auto found = properties.find(name); found != properties.end()) return found->second;
+        }
+        return std::string();
+    };
+    const std::string protocol = upper(value({"security.protocol"}));
+    if (protocol.starts_with("SASL_")) {
+        const std::string mechanism = upper(value({"sasl.mechanisms", "sasl.mechanism"}));
+        const std::string user = value({"sasl.username"});
+        if (mechanism == "PLAIN" || mechanism.starts_with("SCRAM-")) {
+            return user.empty() ? user : "User:" + user;
+        }
+        return {};  // of a token or a ticket: the broker knows
+    }
+    const bool certified = !value({"ssl.certificate.location", "ssl.certificate.pem",
+                                   "ssl.keystore.location"}).empty();
+    if (protocol == "SSL" && certified) return {};  // the certificate's subject, as the broker maps it
+    return "User:ANONYMOUS";
 }
 
 Result<Conf> make_conf(const ClientSettings& settings, Role role, const ConsumerLimits& limits) {
@@ -186,7 +209,7 @@ Result<Client> make_client(Conf conf, rd_kafka_type_t type) {
     Client client{rd_kafka_new(type, conf.get(), text.data(), text.size())};
     if (!client) {
         return Error{ErrorCode::configuration,
-                     std::string("librdkafka refuses the kafka.* properties: ") + text.data()};
+                     "librdkafka refuses the kafka.* properties: " + secrets::redacted(text.data())};
     }
     (void)conf.release();  // the client took it
     if (oauth) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/kafka/client_conf.hpp"
+#include "daemon/kafka/complaint.hpp"
 #include "daemon/kafka/offset_lookup.hpp"
 #include "daemon/kafka/topic_lookup.hpp"
 #include "daemon/kafka/topic_pattern.hpp"
@@ -42,37 +43,6 @@ class Deadline {
     SteadyTime end_;
 };
 
-/// What the client last complained about; calls that need a broker only ever answer "timed out".
-struct Complaint {
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    std::string reason;
-};
-
-/// 0 = says nothing.
-int how_telling(rd_kafka_resp_err_t code) {
-    switch (code) {
-        case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-            return 4;
-        case RD_KAFKA_RESP_ERR__SSL:
-            return 3;
-        case RD_KAFKA_RESP_ERR__RESOLVE:
-            return 2;
-        case RD_KAFKA_RESP_ERR__TRANSPORT:
-            return 1;
-        default:
-            return 0;
-    }
-}
-
-// [the thread that polls, that is, the caller of Cluster]
-void on_error(rd_kafka_t* /*client*/, int code, const char* reason, void* opaque) {
-    auto& complaint = *static_cast<Complaint*>(opaque);
-    const auto error = static_cast<rd_kafka_resp_err_t>(code);
-    if (how_telling(error) > 0 && how_telling(error) >= how_telling(complaint.code)) {
-        complaint = {error, reason};
-    }
-}
-
 using OffsetAnswers = std::map<TopicPartition, OffsetAnswer>;
 
 TopicPartition name_of(const rd_kafka_topic_partition_t& element) {
@@ -97,14 +67,27 @@ std::span<const rd_kafka_topic_partition_t> elements(const rd_kafka_topic_partit
 class KafkaCluster final : public Cluster {
  public:
     KafkaCluster(std::unique_ptr<Complaint> complaint, Client client,
-                 rd_kafka_IsolationLevel_t isolation)
-        : complaint_(std::move(complaint)), client_(std::move(client)), isolation_(isolation) {}
+                 rd_kafka_IsolationLevel_t isolation, std::string principal)
+        : complaint_(std::move(complaint)),
+          client_(std::move(client)),
+          isolation_(isolation),
+          principal_(std::move(principal)) {}
 
     Result<std::string> cluster_id(Milliseconds timeout) override {
-        const CString id{rd_kafka_clusterid(client_.get(), Deadline(timeout).left_ms())};
-        if (!id) return failed("asking for the cluster id", RD_KAFKA_RESP_ERR__TIMED_OUT);
-        answered();
-        return std::string(id.get());
+        // In short turns: a client that is refused must not hold a thread that others wait for.
+        const Deadline deadline(timeout);
+        while (true) {
+            const Milliseconds turn = std::min(deadline.left(), Milliseconds{250});
+            const CString id{rd_kafka_clusterid(client_.get(), static_cast<int>(turn.count()))};
+            if (id) {
+                answered();
+                return std::string(id.get());
+            }
+            rd_kafka_poll(client_.get(), 0);  // delivers complaints
+            if (complaint_->is_refusal() || deadline.left() <= Milliseconds{1}) {
+                return failed("asking for the cluster id", RD_KAFKA_RESP_ERR__TIMED_OUT);
+            }
+        }
     }
 
     Result<std::vector<Partition>> partitions(const Subscription& subscription,
@@ -134,24 +117,26 @@ class KafkaCluster final : public Cluster {
                                           const Deadline& deadline);
 
     /// The error of a call that failed with `code`, in the words of whatever caused it.
-    Error failed(std::string_view context, rd_kafka_resp_err_t code);
+    Error failed(std::string_view context, rd_kafka_resp_err_t code, Refused refused = {});
     void answered() { *complaint_ = {}; }
 
     std::unique_ptr<Complaint> complaint_;  // the client's callback writes here: outlives it
     Client client_;
     rd_kafka_IsolationLevel_t isolation_;
+    const std::string principal_;
     bool describes_topics_ = false;  // DescribeTopics was answered once
     SteadyTime describe_after_{};    // and is not asked before this again, when it was not
     std::string regex_;
     std::optional<TopicPattern> pattern_;  // of regex_
 };
 
-Error KafkaCluster::failed(std::string_view context, rd_kafka_resp_err_t code) {
-    rd_kafka_poll(client_.get(), 0);  // delivers on_error
-    const Error plain = to_error(context, code);
+Error KafkaCluster::failed(std::string_view context, rd_kafka_resp_err_t code, Refused refused) {
+    refused.principal = principal_;
+    rd_kafka_poll(client_.get(), 0);  // delivers complaints
+    const Error plain = to_error(context, code, {}, refused);
     if (plain.code != ErrorCode::unavailable || complaint_->reason.empty()) return plain;
-    if (how_telling(complaint_->code) >= how_telling(RD_KAFKA_RESP_ERR__RESOLVE)) {
-        return to_error(context, complaint_->code, complaint_->reason);
+    if (Complaint::how_telling(complaint_->code) >= Complaint::how_telling(RD_KAFKA_RESP_ERR__RESOLVE)) {
+        return to_error(context, complaint_->code, complaint_->reason, refused);
     }
     return to_error(context, code, std::string(rd_kafka_err2str(code)) + ": " + complaint_->reason);
 }
@@ -240,7 +225,7 @@ Result<std::vector<Cluster::Partition>> KafkaCluster::partitions(const Subscript
     std::vector<Partition> result;
     for (const auto& [name, info] : topics) {
         // It exists, so leaving it out would pass for a topic that is gone.
-        if (info.error != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("topic " + name, info.error);
+        if (info.error != RD_KAFKA_RESP_ERR_NO_ERROR) return failed("topic " + name, info.error, {.topic = name});
         for (const std::int32_t id : info.partitions) {
             if (assign != nullptr) {
                 const auto& wanted = assign->partitions.at(name);
@@ -268,7 +253,8 @@ Result<OffsetAnswers> KafkaCluster::ask(std::string_view context, PartitionList 
     if (answer.code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, answer.code);
     for (const auto& [partition, entry] : answer.partitions) {
         if (entry.error != RD_KAFKA_RESP_ERR_NO_ERROR && !is_missing(entry.error)) {
-            return failed(to_string(partition) + ": " + std::string(context), entry.error);
+            return failed(to_string(partition) + ": " + std::string(context), entry.error,
+                          {.topic = partition.topic});
         }
     }
     std::erase_if(answer.partitions,
@@ -428,7 +414,7 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
     const Event event{rd_kafka_queue_poll(queue.get(), deadline.left_ms() + 100)};
     if (!event) return failed(context, RD_KAFKA_RESP_ERR__TIMED_OUT);
     if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return failed(context, code);
+        return failed(context, code, {.group = group});
     }
     const auto* const result = rd_kafka_event_ListConsumerGroupOffsets_result(event.get());
     if (result == nullptr) return failed(context, RD_KAFKA_RESP_ERR__FAIL);
@@ -437,11 +423,12 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
     const auto* const groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
     for (std::size_t i = 0; i < count; ++i) {
         if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(groups[i])) {
-            return failed(context, rd_kafka_error_code(error));
+            return failed(context, rd_kafka_error_code(error), {.group = group});
         }
         for (const auto& element : elements(*rd_kafka_group_result_partitions(groups[i]))) {
             if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_missing(element.err)) {
-                return failed(to_string(name_of(element)) + ": " + context, element.err);
+                return failed(to_string(name_of(element)) + ": " + context, element.err,
+                              {.topic = element.topic, .group = group});
             }
             offsets[name_of(element)] =
                 element.offset < 0 ? std::nullopt : std::optional(element.offset);
@@ -456,14 +443,13 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
 Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings) {
     SLUICE_TRY(Conf conf, make_conf(settings, Role::lookup));
     auto complaint = std::make_unique<Complaint>();
-    rd_kafka_conf_set_opaque(conf.get(), complaint.get());
-    rd_kafka_conf_set_error_cb(conf.get(), on_error);
+    record_complaints(conf.get(), *complaint);
     SLUICE_TRY(Client client, make_client(std::move(conf)));
     const auto isolation = settings.isolation_level == "read_uncommitted"
                                ? RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
                                : RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
     return std::unique_ptr<Cluster>(
-        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client), isolation));
+        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client), isolation, settings.principal));
 }
 
 }  // namespace sluice::kafka

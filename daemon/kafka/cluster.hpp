@@ -23,9 +23,14 @@ struct ClientSettings {
     std::map<std::string, std::string> properties;  ///< the user's, checked by refuse_property
     std::string pipeline;                           ///< for client.id, the default group.id and messages
     std::string isolation_level = "read_committed";
+    std::string principal = {};  ///< for messages: "User:orders"; see principal_of
 
     auto operator<=>(const ClientSettings&) const = default;
 };
+
+/// Whom ACLs must name for a client with these properties: "User:orders", "User:ANONYMOUS"; empty when
+/// only the broker knows (a token, a ticket, a certificate). For messages: hand in what may be shown.
+std::string principal_of(const std::map<std::string, std::string>& properties);
 
 /// Why the property `name` (without `kafka.`) may not be set to `value`: it would break the contract
 /// (enable.auto.commit, auto.offset.reset, …: says which option to use instead), librdkafka does not

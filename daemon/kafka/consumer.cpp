@@ -22,16 +22,30 @@ PartitionList one_partition(const plan::TopicPartition& topic_partition, std::in
 Result<std::unique_ptr<Consumer>> Consumer::create(const ClientSettings& settings,
                                                    const ConsumerLimits& limits) {
     SLUICE_TRY(Conf conf, make_conf(settings, Role::consumer, limits));
+    auto complaint = std::make_unique<Complaint>();
+    record_complaints(conf.get(), *complaint);
     SLUICE_TRY(Client client, make_client(std::move(conf)));
-    rd_kafka_poll_set_consumer(client.get());
     // A client with a group.id looks for the group's coordinator before anything else, which often
     // costs its first answer a second; asked for metadata first, it doesn't.
-    const struct rd_kafka_metadata* metadata = nullptr;
-    if (rd_kafka_metadata(client.get(), 0, nullptr, &metadata, 5000) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_metadata_destroy(metadata);
+    // In short turns: a client that is refused is not kept waiting.
+    for (int turn = 0; turn < 20 && !complaint->is_refusal(); ++turn) {
+        const struct rd_kafka_metadata* metadata = nullptr;
+        const auto code = rd_kafka_metadata(client.get(), 0, nullptr, &metadata, 250);
+        if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT) break;
+        rd_kafka_poll(client.get(), 0);  // delivers complaints
     }
+    rd_kafka_poll_set_consumer(client.get());
     Queue queue{rd_kafka_queue_get_consumer(client.get())};
-    return std::unique_ptr<Consumer>(new Consumer(settings, std::move(client), std::move(queue)));
+    auto consumer = std::unique_ptr<Consumer>(
+        new Consumer(settings, std::move(complaint), std::move(client), std::move(queue)));
+    if (auto refused = consumer->refusal("connecting a consumer")) return *std::move(refused);
+    return consumer;
+}
+
+std::optional<Error> Consumer::refusal(std::string_view context) const {
+    if (!complaint_->is_refusal()) return std::nullopt;
+    return to_error(context, complaint_->code, complaint_->reason, {.principal = settings_.principal});
 }
 
 Consumer::~Consumer() {
@@ -89,6 +103,7 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
         } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             end_was_served_ = false;
             served_since_assign_ = true;
+            *complaint_ = {};
         }
         batch.emplace_back(raw_[static_cast<std::size_t>(i)]);
     }

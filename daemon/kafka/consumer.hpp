@@ -9,6 +9,7 @@
 #include "daemon/base/result.hpp"
 #include "daemon/kafka/client_conf.hpp"
 #include "daemon/kafka/cluster.hpp"
+#include "daemon/kafka/complaint.hpp"
 #include "daemon/kafka/handles.hpp"
 
 namespace sluice::kafka {
@@ -54,14 +55,21 @@ class Consumer {
     /// The next range is expected to start here. Never a position read from librdkafka.
     void park_at(std::int64_t until) { position_ = until; }
 
+    /// Why the cluster refuses this client, when it does; forgotten when a record arrives.
+    [[nodiscard]] std::optional<Error> refusal(std::string_view context) const;
+
     std::optional<std::size_t> lane;  ///< the pool's: where it was used last
     SteadyTime idle_since{};          ///< the pool's
 
  private:
-    Consumer(ClientSettings settings, Client client, Queue queue)
-        : settings_(std::move(settings)), client_(std::move(client)), queue_(std::move(queue)) {}
+    Consumer(ClientSettings settings, std::unique_ptr<Complaint> complaint, Client client, Queue queue)
+        : settings_(std::move(settings)),
+          complaint_(std::move(complaint)),
+          client_(std::move(client)),
+          queue_(std::move(queue)) {}
 
     const ClientSettings settings_;
+    std::unique_ptr<Complaint> complaint_;  // the client's callback writes here: outlives it
     Client client_;
     Queue queue_;
     std::optional<plan::TopicPartition> assigned_;

@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/base/secrets.hpp"
 #include "daemon/kafka/handles.hpp"
 
 namespace sluice::kafka {
@@ -20,10 +21,6 @@ constexpr bool give_up = false;
 constexpr std::string_view check_credentials =
     "check kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username and "
     "kafka.sasl.password, or the client certificate, against what the broker's listener expects";
-constexpr std::string_view topic_acl =
-    "give this client's principal the ACLs READ and DESCRIBE on the topic (kafka-acls.sh --add "
-    "--allow-principal User:NAME --operation Read --operation Describe --topic TOPIC)";
-
 // Everything a caller may react to; what is not listed is `failed` and not worth a retry.
 constexpr Rule rules[] = {
     // The network, or a broker that is starting, stopping, or moving its leaderships.
@@ -34,7 +31,8 @@ constexpr Rule rules[] = {
     {RD_KAFKA_RESP_ERR__TIMED_OUT, ErrorCode::unavailable, retry},
     {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, ErrorCode::unavailable, retry},
     {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, ErrorCode::unavailable, retry},
-    {RD_KAFKA_RESP_ERR__SSL, ErrorCode::unavailable, retry,
+    // As often a certificate that is not trusted: the files must be read again for the next try.
+    {RD_KAFKA_RESP_ERR__SSL, ErrorCode::denied, retry,
      "check kafka.ssl.ca.location and that the listener speaks TLS"},
     {RD_KAFKA_RESP_ERR__WAIT_COORD, ErrorCode::unavailable, retry},
     {RD_KAFKA_RESP_ERR__WAIT_CACHE, ErrorCode::unavailable, retry},
@@ -94,21 +92,15 @@ constexpr Rule rules[] = {
     {RD_KAFKA_RESP_ERR_INVALID_GROUP_ID, ErrorCode::configuration, give_up,
      "set kafka.group.id to a name that is not empty"},
 
-    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::failed, give_up, topic_acl},
-    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
-     "give this client's principal the ACL READ (which includes DESCRIBE) on the consumer group "
-     "(kafka-acls.sh --add --allow-principal User:NAME --operation Read --group GROUP); sluice's "
-     "own "
-     "group is kafka.group.id, sluice-PIPELINE by default"},
-    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
-     "give this client's principal the ACL DESCRIBE on the cluster (kafka-acls.sh --add "
-     "--allow-principal User:NAME --operation Describe --cluster)"},
-    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ErrorCode::failed, give_up,
-     "give this client's principal the ACLs WRITE and DESCRIBE on the transactional id"},
-    {RD_KAFKA_RESP_ERR__AUTHENTICATION, ErrorCode::failed, give_up, check_credentials},
-    {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ErrorCode::failed, give_up, check_credentials},
-    {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ErrorCode::failed, give_up, check_credentials},
-    {RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, ErrorCode::failed, give_up, check_credentials},
+    // An operator puts these right while the pipeline waits; their remedy names whom and what.
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ErrorCode::denied, retry},
+    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ErrorCode::denied, retry},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ErrorCode::denied, retry},
+    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ErrorCode::denied, retry},
+    {RD_KAFKA_RESP_ERR__AUTHENTICATION, ErrorCode::denied, retry, check_credentials},
+    {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ErrorCode::denied, retry, check_credentials},
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ErrorCode::denied, retry, check_credentials},
+    {RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, ErrorCode::denied, retry, check_credentials},
     {RD_KAFKA_RESP_ERR_SECURITY_DISABLED, ErrorCode::failed, give_up,
      "the broker has no authorizer, so it knows no ACLs"},
     {RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, ErrorCode::failed, give_up,
@@ -117,16 +109,50 @@ constexpr Rule rules[] = {
      "the broker is too old for this request"},
 };
 
+/// What to grant, and to whom; empty for errors that no ACL would help.
+std::string acl_for(rd_kafka_resp_err_t code, const Refused& refused) {
+    const std::string whom = refused.principal.empty() ? "User:NAME" : std::string(refused.principal);
+    const auto grant = [&](const std::string& operation, const std::string& on, std::string note) {
+        return "grant " + operation + " to " +
+               (refused.principal.empty() ? "this client's principal" : whom) + std::move(note) +
+               ": kafka-acls.sh --add --allow-principal " + whom + " --operation " + operation + " " + on;
+    };
+    const auto named = [](std::string_view name, const char* placeholder) {
+        return name.empty() ? std::string(placeholder) : std::string(name);
+    };
+    switch (code) {
+        case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+            return grant("Read", "--topic " + named(refused.topic, "TOPIC"), " (it includes Describe)");
+        case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+            return grant("Describe", "--group " + named(refused.group, "GROUP"), "");
+        case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+            return grant("Describe", "--cluster", "");
+        case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            return grant("Write", "--transactional-id ID", " (it includes Describe)");
+        default:
+            return {};
+    }
+}
+
+bool is_login(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+           code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
 }  // namespace
 
-Error to_error(std::string_view context, rd_kafka_resp_err_t code, std::string_view detail) {
+Error to_error(std::string_view context, rd_kafka_resp_err_t code, std::string_view detail,
+               const Refused& refused) {
     const auto* const rule = std::find_if(std::begin(rules), std::end(rules),
                                           [&](const Rule& r) { return r.code == code; });
     std::string message;
     if (!context.empty()) message.append(context).append(": ");
-    message += detail.empty() ? std::string_view(rd_kafka_err2str(code)) : detail;
+    message += detail.empty() ? std::string(rd_kafka_err2str(code))
+                              : secrets::redacted(std::string(detail));
     message.append(" (").append(rd_kafka_err2name(code)).append(")");
     if (rule == std::end(rules)) return {ErrorCode::failed, std::move(message), false};
+    if (is_login(code) && !refused.principal.empty()) message.append(" as ").append(refused.principal);
+    if (const std::string acl = acl_for(code, refused); !acl.empty()) message.append("; ").append(acl);
     if (!rule->remedy.empty()) message.append("; ").append(rule->remedy);
     return {rule->as, std::move(message), rule->retriable};
 }

@@ -28,9 +28,18 @@ using Event = std::unique_ptr<rd_kafka_event_t, Deleter<rd_kafka_event_destroy>>
 using ErrorHandle = std::unique_ptr<rd_kafka_error_t, Deleter<rd_kafka_error_destroy>>;
 using AdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, Deleter<rd_kafka_AdminOptions_destroy>>;
 
+/// Who was refused, and what: for the remedy. Empty where it isn't known.
+struct Refused {
+    std::string_view principal = {};  ///< ClientSettings.principal
+    std::string_view topic = {};
+    std::string_view group = {};
+};
+
 /// An error of librdkafka as ours: "context: Broker: Unknown topic (UNKNOWN_TOPIC_OR_PART)". Whether to
-/// retry comes from one table (error.cpp). Authorization and authentication errors are not retriable
-/// at once but keep their remedy in the text.
-Error to_error(std::string_view context, rd_kafka_resp_err_t code, std::string_view detail = {});
+/// retry comes from one table (error.cpp). What is refused (`denied`) is worth a retry with a new client
+/// and fresh credentials: an operator puts it right meanwhile, with the command in the text. Secrets in
+/// `detail` are blotted out.
+Error to_error(std::string_view context, rd_kafka_resp_err_t code, std::string_view detail = {},
+               const Refused& refused = {});
 
 }  // namespace sluice::kafka

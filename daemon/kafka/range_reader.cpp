@@ -95,10 +95,14 @@ class Reading {
                 error.code = ErrorCode::out_of_range;
                 return error;
             }
+            // The group's coordinator is looked for, and never needed: no ACL on the group is asked for.
+            case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED: return {};
             default: break;
         }
-        Error error = to_error(where(), m.err, rd_kafka_message_errstr(&m));
-        if (!error.retriable) return error;
+        Error error = to_error(where(), m.err, rd_kafka_message_errstr(&m),
+                               {.principal = consumer_.settings().principal,
+                                .topic = range_.topic_partition.topic});
+        if (!error.retriable || error.code == ErrorCode::denied) return error;
         last_trouble_ = std::move(error.message);  // librdkafka goes on by itself; said if it doesn't
         return {};
     }
@@ -140,6 +144,8 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
         const SteadyTime now = clock.steady();
         if (progress) {
             moved = now;
+        } else if (auto refused = consumer.refusal(name)) {
+            return *std::move(refused);
         } else if (reading.ends_short() && now - moved > options.short_end_timeout) {
             return Error{ErrorCode::out_of_range,
                          name + ": ends at offset " + std::to_string(reading.end()) +

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -56,12 +58,13 @@ class KafkaSource final : public Source {
     KafkaSource(const config::Pipeline& pipeline, kafka::ConsumerPool& pool)
         : config_(pipeline.source),
           subscription_(subscription_of(pipeline.source.subscription)),
-          settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level},
-          pool_(pool) {}
+          pool_(pool),
+          settings_(std::make_shared<const kafka::ClientSettings>(
+              kafka::ClientSettings{pipeline.source.kafka, pipeline.name,
+                                    pipeline.source.isolation_level, principal_shown(pipeline.source)})) {}
 
     Result<std::string> cluster_id() override {
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        return cluster->cluster_id(look_up_timeout);
+        return look_up([](kafka::Cluster& cluster) { return cluster.cluster_id(look_up_timeout); });
     }
 
     bool covers(const plan::TopicPartition& tp) const override {
@@ -85,10 +88,11 @@ class KafkaSource final : public Source {
     Result<std::vector<plan::PartitionFacts>> facts(
         const std::map<plan::TopicPartition, plan::Position>& known,
         const std::stop_token& stop) override {
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
         const auto wait = [&stop](Milliseconds time) { return system_clock().wait(time, stop); };
-        return kafka::gather_facts(*cluster, subscription_, known, config_.fetch_offset_retries,
-                                   config_.fetch_offset_retry_interval, look_up_timeout, wait);
+        return look_up([&](kafka::Cluster& cluster) {
+            return kafka::gather_facts(cluster, subscription_, known, config_.fetch_offset_retries,
+                                       config_.fetch_offset_retry_interval, look_up_timeout, wait);
+        });
     }
 
     Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {
@@ -108,13 +112,10 @@ class KafkaSource final : public Source {
     Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
                                     const kafka::RecordHandler& handler,
                                     const std::stop_token& stop) override {
-        const plan::OffsetRange& offsets = range.range;
-        SLUICE_TRY(kafka::Lease lease,
-                   pool_.lease(settings_, offsets.topic_partition, offsets.from, range.leader_epoch,
-                               range.lane, stop));
-        kafka::ReadOptions options;
-        options.read_on = read_on;
-        return kafka::read_range(lease, offsets, options, handler, stop);
+        const auto settings = settings_in_force();
+        auto counts = read_with(*settings, range, read_on, handler, stop);
+        if (!counts && counts.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
+        return counts;
     }
 
     Result<void> export_positions(
@@ -127,7 +128,7 @@ class KafkaSource final : public Source {
     }
 
     void release() override {
-        pool_.forget(settings_);
+        pool_.forget(*settings_in_force());
         cluster_.reset();
     }
 
@@ -135,11 +136,60 @@ class KafkaSource final : public Source {
     using Positions = std::map<plan::TopicPartition, plan::Position>;
     using Facts = std::span<const plan::PartitionFacts>;
 
-    Result<kafka::Cluster*> cluster() {
-        if (!cluster_) {
-            SLUICE_TRY(cluster_, kafka::open_cluster(settings_));
+    using Settings = std::shared_ptr<const kafka::ClientSettings>;
+
+    /// The principal as ACLs name it, with references left as written: what they stand for is not shown.
+    static std::string principal_shown(const config::Source& source) {
+        auto properties = source.kafka;
+        for (const auto& [name, reference] : source.kafka_references) properties[name] = reference;
+        return kafka::principal_of(properties);
+    }
+
+    Result<kafka::RangeCounts> read_with(const kafka::ClientSettings& settings,
+                                         const plan::PlannedRange& range, bool read_on,
+                                         const kafka::RecordHandler& handler,
+                                         const std::stop_token& stop) {
+        const plan::OffsetRange& offsets = range.range;
+        SLUICE_TRY(kafka::Lease lease, pool_.lease(settings, offsets.topic_partition, offsets.from,
+                                                   range.leader_epoch, range.lane, stop));
+        kafka::ReadOptions options;
+        options.read_on = read_on;
+        return kafka::read_range(lease, offsets, options, handler, stop);
+    }
+
+    [[nodiscard]] Settings settings_in_force() const {
+        const std::lock_guard lock(settings_mutex_);
+        return settings_;
+    }
+
+    /// Asks with the client there is, or with a new one where credentials have been read again.
+    template <class Question>
+    auto look_up(Question question) -> std::invoke_result_t<Question, kafka::Cluster&> {
+        const Settings settings = settings_in_force();
+        if (!cluster_ || cluster_settings_ != settings) {
+            cluster_.reset();
+            SLUICE_TRY(cluster_, kafka::open_cluster(*settings));
+            cluster_settings_ = settings;
         }
-        return cluster_.get();
+        auto answer = question(*cluster_);
+        if (!answer && answer.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
+        return answer;
+    }
+
+    /// The cluster refused clients made with `refused`: their references are read again, and the next
+    /// try is made by new clients, which read certificates anew too. So the broker sees one login for
+    /// each try, instead of librdkafka's several a second.
+    Result<void> renew(const Settings& refused) {
+        {
+            const std::lock_guard lock(settings_mutex_);
+            if (settings_ != refused) return {};  // somebody was faster
+            SLUICE_TRY(auto credentials, config::resolve_again(config_));
+            auto renewed = std::make_shared<kafka::ClientSettings>(*refused);
+            renewed->properties = std::move(credentials.properties);
+            settings_ = std::move(renewed);
+        }
+        pool_.forget(*refused);
+        return {};
     }
 
     static std::vector<plan::TopicPartition> partitions_of(Facts facts) {
@@ -193,9 +243,9 @@ class KafkaSource final : public Source {
 
     Result<void> move_to(const config::AtTimestamp& at, Facts facts, Positions& positions) {
         const auto partitions = partitions_of(facts);
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        SLUICE_TRY(const auto offsets,
-                   cluster->offsets_at(partitions, at.timestamp, look_up_timeout));
+        SLUICE_TRY(const auto offsets, look_up([&](kafka::Cluster& cluster) {
+                       return cluster.offsets_at(partitions, at.timestamp, look_up_timeout);
+                   }));
         for (const auto& fact : facts) {
             const auto& tp = fact.topic_partition;
             const auto found = offsets.find(tp);
@@ -216,9 +266,9 @@ class KafkaSource final : public Source {
     /// A group's committed offsets; partitions it never committed start at earliest.
     Result<void> move_to(const config::FromGroup& from, Facts facts, Positions& positions) {
         const auto partitions = partitions_of(facts);
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        SLUICE_TRY(const auto offsets,
-                   cluster->committed_offsets(from.group, partitions, look_up_timeout));
+        SLUICE_TRY(const auto offsets, look_up([&](kafka::Cluster& cluster) {
+                       return cluster.committed_offsets(from.group, partitions, look_up_timeout);
+                   }));
         bool any = facts.empty();
         for (const auto& fact : facts) {
             const auto found = offsets.find(fact.topic_partition);
@@ -235,9 +285,11 @@ class KafkaSource final : public Source {
 
     const config::Source config_;
     const kafka::Subscription subscription_;
-    const kafka::ClientSettings settings_;
     kafka::ConsumerPool& pool_;
-    std::unique_ptr<kafka::Cluster> cluster_;
+    mutable std::mutex settings_mutex_;  ///< several workers read, and may be refused, at once
+    Settings settings_;
+    std::unique_ptr<kafka::Cluster> cluster_;  ///< made with cluster_settings_
+    Settings cluster_settings_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/secrets.hpp"
 #include "daemon/base/text.hpp"
 #include "daemon/sink/record.hpp"
 
@@ -69,7 +70,7 @@ void Host::log(const sluice_host* host, std::int32_t level, sluice_string messag
     const Host* const self = self_of(host);
     if (self == nullptr) return;
     try {
-        log::write(level_of(level), clean_text(message),
+        log::write(level_of(level), secrets::redacted(clean_text(message)),
                    {{"pipeline", self->pipeline_}, {"plugin", self->plugin_}});
     } catch (...) {
     }
@@ -80,7 +81,7 @@ void Host::set_error(const sluice_host* host, sluice_string message) noexcept {
     if (self == nullptr) return;
     try {
         if (g_current == nullptr || g_current->host_ != self) return self->misused("set_error");
-        g_current->error_ = clean_text(message);
+        g_current->error_ = secrets::redacted(clean_text(message));
     } catch (...) {
     }
 }

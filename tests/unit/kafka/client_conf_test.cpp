@@ -119,3 +119,17 @@ TEST_CASE("passwords, keys and tokens are secrets") {
     CHECK(is_secret_property("sasl.oauthbearer.client.secret"));
     CHECK_FALSE(is_secret_property("sasl.username"));
 }
+
+TEST_CASE("the principal is what ACLs must name, where the client knows it") {
+    using kafka::principal_of;
+    CHECK(principal_of({}) == "User:ANONYMOUS");
+    CHECK(principal_of({{"security.protocol", "ssl"}}) == "User:ANONYMOUS");
+    CHECK(principal_of({{"security.protocol", "ssl"}, {"ssl.certificate.location", "c.pem"}}) == "");
+    CHECK(principal_of({{"security.protocol", "sasl_ssl"},
+                        {"sasl.mechanism", "PLAIN"},
+                        {"sasl.username", "alice"}}) == "User:alice");
+    CHECK(principal_of({{"security.protocol", "SASL_PLAINTEXT"},
+                        {"sasl.mechanisms", "SCRAM-SHA-512"},
+                        {"sasl.username", "alice"}}) == "User:alice");
+    CHECK(principal_of({{"security.protocol", "SASL_SSL"}, {"sasl.mechanisms", "OAUTHBEARER"}}) == "");
+}

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <vector>
+
+#include "daemon/base/secrets.hpp"
 #include "daemon/kafka/handles.hpp"
 
 using namespace sluice;
@@ -36,16 +39,35 @@ TEST_CASE("a position outside the log is never retried as it is") {
     }
 }
 
-TEST_CASE("missing permissions are not retried and name the ACL to give") {
-    const Error topic = to_error("topic orders", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    CHECK_FALSE(topic.retriable);
-    CHECK(topic.message.find("--operation Read --operation Describe --topic") != std::string::npos);
-    const Error group = to_error("group x", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
-    CHECK_FALSE(group.retriable);
-    CHECK(group.message.find("--group") != std::string::npos);
-    const Error password = to_error("x", RD_KAFKA_RESP_ERR__AUTHENTICATION);
-    CHECK_FALSE(password.retriable);
+TEST_CASE("what is refused waits for an operator, and names whom to grant what") {
+    const kafka::Refused who{"User:alice", "orders", "connect-orders"};
+    const Error topic =
+        to_error("topic orders", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, {}, who);
+    CHECK(topic.code == ErrorCode::denied);
+    CHECK(topic.retriable);
+    CHECK_MESSAGE(topic.message.find("kafka-acls.sh --add --allow-principal User:alice --operation "
+                                     "Read --topic orders") != std::string::npos,
+                  topic.message);
+    const Error group = to_error("group", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, {}, who);
+    CHECK_MESSAGE(group.message.find("--operation Describe --group connect-orders") != std::string::npos,
+                  group.message);
+    const Error password = to_error("x", RD_KAFKA_RESP_ERR__AUTHENTICATION, {}, who);
+    CHECK(password.code == ErrorCode::denied);
+    CHECK(password.retriable);
+    CHECK(password.message.find("User:alice") != std::string::npos);
     CHECK(password.message.find("kafka.sasl.password") != std::string::npos);
+}
+
+TEST_CASE("where nobody knows the principal, the command has a blank for it") {
+    const Error topic = to_error("x", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    CHECK(topic.message.find("this client's principal") != std::string::npos);
+    CHECK(topic.message.find("--allow-principal User:NAME") != std::string::npos);
+}
+
+TEST_CASE("librdkafka's words lose the secrets in them") {
+    secrets::keep(std::vector<std::string>{"a-very-secret-word"});
+    CHECK(to_error("x", RD_KAFKA_RESP_ERR__SSL, "no a-very-secret-word").message.find("a-very") ==
+          std::string::npos);
 }
 
 TEST_CASE("an error nobody reacts to has failed for good") {
