@@ -64,6 +64,12 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
             it = known.erase(it);
         }
     }
+    std::uint64_t& restarts = restarts_[status.name];
+    for (; restarts < status.restarts; ++restarts) series->count_restart();
+    if (status.state != pipeline::State::retrying) {
+        attempts_[status.name] = 0;
+        return;
+    }
     int& attempt = attempts_[status.name];
     if (status.attempt > attempt) {
         series->count_retry(status.batch_id ? metrics::Stage::read : metrics::Stage::look_up);

@@ -28,6 +28,7 @@ class MetricsBridge {
     std::mutex mutex_;
     std::map<std::string, std::set<plan::TopicPartition>> partitions_;
     std::map<std::string, int> attempts_;
+    std::map<std::string, std::uint64_t> restarts_;
     kafka::PoolStats last_pool_;
 };
 

@@ -83,6 +83,7 @@ struct Errors {
     /// nullopt = by trigger: for ever under processingTime, 15 min under availableNow and once.
     std::optional<Milliseconds> retry_timeout;
     Milliseconds retry_delay_max{60'000};
+    Milliseconds restart_delay_max{3'600'000};  ///< 0 = a pipeline that FAILED waits for a person
 
     bool operator==(const Errors&) const = default;
 };

@@ -94,6 +94,9 @@ const std::vector<Section>& sections() {
          infos(dead_letters_keys())},
         {"pipelines[].errors.retry", "How a sink or broker that is down is tried again.",
          infos(retry_keys())},
+        {"pipelines[].errors.restart",
+         "How a pipeline that FAILED by a fault that can pass starts again by itself.",
+         infos(restart_keys())},
     };
     return all;
 }

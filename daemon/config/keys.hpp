@@ -63,6 +63,7 @@ std::span<const Key<Pipeline>> sink_keys();  ///< those that are not a plugin's
 std::span<const Key<Errors>> errors_keys();
 std::span<const Key<Errors>> dead_letters_keys();
 std::span<const Key<Errors>> retry_keys();
+std::span<const Key<Errors>> restart_keys();
 
 struct Section {
     std::string_view path;  ///< "pipelines[].source", empty at the top

@@ -173,6 +173,14 @@ constexpr Key<Errors> errors_table[] = {
      [](Context& context, const Value& value, Errors& errors) {
          read_section(context, *value.node, value.path, retry_keys(), errors);
      }},
+    {{.name = "restart",
+      .type = Type::nested,
+      .default_value = "{}",
+      .form = "a map, see below",
+      .sentence = "How a pipeline that FAILED by a fault that can pass starts again by itself."},
+     [](Context& context, const Value& value, Errors& errors) {
+         read_section(context, *value.node, value.path, restart_keys(), errors);
+     }},
 };
 
 constexpr Key<Errors> dead_letters_table[] = {
@@ -212,6 +220,20 @@ constexpr Key<Errors> retry_table[] = {
       .sentence = "Longest wait between two attempts; it grows towards this."},
      [](Context&, const Value& value, Errors& errors) {
          errors.retry_delay_max = Milliseconds{value.number};
+     }},
+};
+
+constexpr Key<Errors> restart_table[] = {
+    {{.name = "delayMax",
+      .type = Type::duration,
+      .default_value = "1h",
+      .minimum = 0,
+      .maximum = day_ms,
+      .sentence = "Longest wait before the next start; it grows towards this (2m, 6m, 12m, 20m …) and "
+                  "begins anew after a commit. 0s: only a person restarts it. Under processingTime; never "
+                  "after data loss, a wrong configuration or a sink's FATAL."},
+     [](Context&, const Value& value, Errors& errors) {
+         errors.restart_delay_max = Milliseconds{value.number};
      }},
 };
 
@@ -259,6 +281,7 @@ std::span<const Key<Trigger>> trigger_keys() { return trigger_table; }
 std::span<const Key<Errors>> errors_keys() { return errors_table; }
 std::span<const Key<Errors>> dead_letters_keys() { return dead_letters_table; }
 std::span<const Key<Errors>> retry_keys() { return retry_table; }
+std::span<const Key<Errors>> restart_keys() { return restart_table; }
 
 void read_pipeline(Context& context, const Node& node, const std::string& path, Pipeline& pipeline) {
     const std::size_t errors_before = context.findings.error_count();

@@ -36,6 +36,8 @@ constexpr std::array<FamilyInfo, family_count> table{{
      "Offsets that were promised and can't be read any more, by kind of loss; an upper bound."},
     {Family::retries, "sluice_retries_total", Type::counter, "pipeline stage",
      "Attempts after the first one, by what is tried again."},
+    {Family::restarts, "sluice_restarts_total", Type::counter, "pipeline",
+     "Starts of a pipeline by itself after it FAILED."},
     {Family::last_commit, "sluice_last_commit_timestamp_seconds", Type::gauge, "pipeline",
      "When the newest batch was committed, since 1970; absent before the first one."},
     {Family::backlog, "sluice_backlog_offsets", Type::gauge, "pipeline topic partition",

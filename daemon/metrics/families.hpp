@@ -25,6 +25,7 @@ enum class Family : std::size_t {
     dead_letter_records,
     lost_records,
     retries,
+    restarts,
     last_commit,
     backlog,
     position,

@@ -59,6 +59,7 @@ class PipelineMetrics {
     void observe(Phase phase, std::chrono::duration<double> seconds);
     void add_lost(plan::LossKind kind, std::uint64_t offsets);
     void count_retry(Stage stage);
+    void count_restart();
 
     /// Unknown (nullopt) or negative takes the series away: no dashboard ever sees a -1.
     void set_backlog(const plan::TopicPartition& partition, std::optional<std::int64_t> offsets);

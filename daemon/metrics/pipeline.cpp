@@ -57,6 +57,7 @@ struct PipelineMetrics::Series {
 
     const std::string name;
     std::atomic<State> state{State::starting};
+    Count restarts{0};
     Count records{0}, bytes{0}, planned{0}, polled{0}, gaps{0}, filtered{0}, dead_letters{0};
     std::array<Count, all_outcomes.size()> batches{};
     std::array<Count, all_stages.size()> retries{};
@@ -100,6 +101,7 @@ void PipelineMetrics::add_lost(plan::LossKind kind, std::uint64_t offsets) {
 }
 
 void PipelineMetrics::count_retry(Stage stage) { ++series_->retries[index(stage)]; }
+void PipelineMetrics::count_restart() { ++series_->restarts; }
 
 PipelineMetrics::PartitionSeries* PipelineMetrics::partition_series(
     const plan::TopicPartition& partition, bool has_value) {
@@ -183,6 +185,7 @@ void PipelineMetrics::collect(Collector& collector) const {
     for (const Stage one : all_stages) {
         count_by(Family::retries, name_of(one), series_->retries[index(one)]);
     }
+    count(Family::restarts, series_->restarts);
     for (const plan::LossKind one : all_losses) {
         count_by(Family::lost_records, plan::name_of(one), series_->lost[index(one)]);
     }

@@ -43,6 +43,7 @@ void add_live(json::object& object, const pipeline::Status& live) {
     object["since"] = to_iso8601(live.since);
     object["attempt"] = live.attempt;
     object["retry_at"] = time_or_null(live.retry_at);
+    object["restarts"] = live.restarts;
     object["next_trigger"] = time_or_null(live.next_trigger);
     if (live.batch_id) {
         object["batch"] = {{"id", *live.batch_id},
@@ -76,6 +77,7 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
                         {"since", nullptr},
                         {"attempt", 0},
                         {"retry_at", nullptr},
+                        {"restarts", 0},
                         {"next_trigger", nullptr},
                         {"batch", nullptr},
                         {"last_committed", nullptr},

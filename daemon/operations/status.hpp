@@ -15,7 +15,7 @@ namespace sluice::operations {
 ///  "orphans":["old"]|null}      pipelines with checkpoints and no configuration; null unless `all`
 /// STATUS is
 /// {"pipeline":"orders","state":"RUNNING","run_state":"running|paused|stopped","reason":""|"…",
-///  "error":"data_loss"|null,"since":TIME|null,"attempt":0,"retry_at":TIME|null,
+///  "error":"data_loss"|null,"since":TIME|null,"attempt":0,"retry_at":TIME|null,"restarts":0,
 ///  "next_trigger":TIME|null,
 ///  "batch":{"id":812,"offsets":100000|null,"polled":5000|null}|null,   in flight, or to be run again
 ///  "last_committed":811|null,"last_commit_at":TIME|null,

@@ -3,6 +3,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/pipeline/backoff.hpp"
 #include "daemon/pipeline/pipeline_impl.hpp"
+#include "daemon/plan/restart.hpp"
 
 namespace sluice::pipeline {
 namespace {
@@ -20,7 +21,7 @@ void Pipeline::Impl::enter(State state, std::string reason, std::optional<ErrorC
     status_.state = state;
     status_.reason = std::move(reason);
     status_.error_code = code;
-    if (state != State::retrying) {
+    if (state != State::retrying && state != State::failed) {
         status_.attempt = 0;
         status_.retry_at.reset();
     }
@@ -34,17 +35,39 @@ Status Pipeline::Impl::status() const {
     const std::lock_guard lock(status_mutex_);
     Status status = status_;
     if (status.batch_id) status.batch_polled = progress_.polled.load(std::memory_order_relaxed);
-    if (status.state == State::running && status.batch_id) {
-        const auto moved = SteadyTime{Milliseconds{progress_.moved_at_ms.load()}};
-        const auto still = std::chrono::duration_cast<std::chrono::seconds>(env_.clock.steady() - moved);
+    if (status.state != State::running && status.state != State::caught_up) return status;
+    const auto since = [&](SteadyTime time) {
+        return std::chrono::duration_cast<std::chrono::seconds>(env_.clock.steady() - time);
+    };
+    if (status.batch_id) {
+        const auto still = since(SteadyTime{Milliseconds{progress_.moved_at_ms.load()}});
         if (still >= stalled_after) {
             status.state = State::stalled;
             status.reason = std::string("batch ") + std::to_string(*status.batch_id) + ": " +
                             progress_.doing.load() + " has not moved for " +
                             std::to_string(still.count()) + " s";
         }
+        return status;
+    }
+    // No batch open: it waits for its trigger, which is no stall until that is overdue, or does what
+    // comes before a batch.
+    const auto still = status.next_trigger
+                           ? std::chrono::duration_cast<std::chrono::seconds>(env_.clock.wall() -
+                                                                              *status.next_trigger)
+                           : since(step_since_);
+    if (still >= stalled_after) {
+        status.state = State::stalled;
+        status.reason = std::string("no batch is open, ") + std::to_string(status.backlog) +
+                        " offsets were waiting: \"" + step_ + "\" has not moved for " +
+                        std::to_string(still.count()) + " s";
     }
     return status;
+}
+
+void Pipeline::Impl::begin_step(const char* step) {
+    const std::lock_guard lock(status_mutex_);
+    step_ = step;
+    step_since_ = env_.clock.steady();
 }
 
 std::optional<Milliseconds> Pipeline::Impl::retry_timeout() const {
@@ -70,6 +93,42 @@ asio::awaitable<void> Pipeline::Impl::back_off(const char* stage, int attempt, E
     }
     publish();
     co_await wake_->wait(delay);
+}
+
+/// FAILED, until a person wants something, or the policy starts it again.
+asio::awaitable<void> Pipeline::Impl::rest_after_failure(const Error& error) {
+    if (const std::uint64_t committed = status().batches_committed; committed != restart_progress_) {
+        restart_progress_ = committed;
+        restarts_ = 0;
+    }
+    const auto delay = plan::restart_after(error.code, restarts_, config_.errors.restart_delay_max);
+    const SteadyTime due = env_.clock.steady() + delay.value_or(Milliseconds{0});
+    {
+        const std::lock_guard lock(status_mutex_);
+        status_.attempt = restarts_;
+        status_.retry_at.reset();
+        if (delay) status_.retry_at = env_.clock.wall() + *delay;
+    }
+    publish();
+    while (!shutting_down_ && !restart_wanted_ && wanted_ == checkpoints::RunState::running) {
+        if (!delay) {
+            co_await wake_->wait(Alarm::never);
+            continue;
+        }
+        const auto left = std::chrono::ceil<Milliseconds>(due - env_.clock.steady());
+        if (left <= Milliseconds{0}) {
+            ++restarts_;
+            {
+                const std::lock_guard lock(status_mutex_);
+                ++status_.restarts;
+            }
+            log::info("restarting after a failure",
+                      {{"pipeline", config_.name}, {"restarts", restarts_}});
+            co_return;
+        }
+        co_await wake_->wait(left);
+    }
+    if (restart_wanted_) restarts_ = 0;
 }
 
 // ---- the outermost loop ----------------------------------------------------------------------------
@@ -126,11 +185,8 @@ asio::awaitable<void> Pipeline::Impl::run() {
             log::error("failed", {{"pipeline", config_.name},
                                   {"code", name_of(error.code)},
                                   {"error", error.message}});
-            publish();
             if (config_.trigger.kind != config::TriggerKind::processing_time) break;
-            while (!shutting_down_ && !restart_wanted_ && wanted_ == checkpoints::RunState::running) {
-                co_await wake_->wait(Alarm::never);
-            }
+            co_await rest_after_failure(error);
             exit_code_ = 0;
         }
     }

@@ -40,6 +40,7 @@ class Pipeline::Impl {
         status_.name = config_.name;
         status_.plugin = config_.sink.plugin;
         status_.since = env_.clock.wall();
+        step_since_ = env_.clock.steady();
     }
 
     asio::awaitable<void> run();
@@ -86,6 +87,9 @@ class Pipeline::Impl {
     auto with_retries(const char* stage, Step step) -> decltype(step());
     std::optional<Milliseconds> retry_timeout() const;
     asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
+
+    asio::awaitable<void> rest_after_failure(const Error& error);
+    void begin_step(const char* step);
 
     asio::awaitable<Result<bool>> session();
     asio::awaitable<Result<void>> open();
@@ -135,8 +139,14 @@ class Pipeline::Impl {
     std::uint64_t session_progress_ = 0;
     int session_failures_ = 0;
 
+    // Restarts after failures without a commit between them.
+    int restarts_ = 0;
+    std::uint64_t restart_progress_ = 0;
+
     mutable std::mutex status_mutex_;
     Status status_;
+    const char* step_ = "starting";  ///< what it does while no batch is open; with status_mutex_
+    SteadyTime step_since_{};
 };
 
 /// Runs `step` until it succeeds, fails for good, or somebody wants something else.
@@ -158,6 +168,7 @@ auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step
         co_await back_off(stage, attempt, error);
         if (interrupted()) co_return interruption();
         enter(State::running);
+        begin_step(stage);
     }
 }
 

@@ -34,6 +34,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
     --env_.busy;
     const std::lock_guard lock(status_mutex_);
     status_.batch_id.reset();
+    step_ = "commit a batch";
+    step_since_ = env_.clock.steady();
     co_return result;
 }
 

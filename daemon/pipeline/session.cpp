@@ -18,8 +18,10 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     wanted_ = state_.run_state;
     if (interrupted()) co_return false;
 
+    begin_step("open");
     auto opened = co_await with_retries("open", [this] { return open(); });
     if (!opened) co_return std::move(opened).error();
+    begin_step("start the first trigger");
     enter(State::running);
 
     if (state_.unfinished) {
@@ -35,6 +37,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
         if (!waited) co_return std::move(waited).error();
         if (interrupted()) break;
         trigger_started_ = env_.clock.wall();
+        begin_step("look up offsets");
         auto done = co_await trigger();
         if (!done) co_return std::move(done).error();
         if (*done) co_return true;
@@ -51,6 +54,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::wait_for_trigger() {
         {
             const std::lock_guard lock(status_mutex_);
             status_.next_trigger = due;
+            step_ = "wait for the trigger";
         }
         if (due <= now) {
             // A floor under an empty loop: an interval of 0 must not spin on an idle topic.

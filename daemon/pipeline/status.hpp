@@ -16,13 +16,13 @@ namespace sluice::pipeline {
 
 enum class State {
     starting,   ///< contacting the cluster and the sink
-    running,    ///< a batch is being read and written, or backlog is waiting for its trigger
+    running,    ///< a batch is being read and written, or backlog is waiting for a trigger that is not overdue
     caught_up,  ///< everything there was at the last trigger is committed
-    retrying,   ///< something failed that may pass; retry_at says when it is tried again
-    stalled,    ///< a batch is open, but nothing has moved for a minute
+    retrying,   ///< something failed or was refused that may pass; retry_at says when it is tried again
+    stalled,    ///< nothing has moved for a minute: in the open batch, or before one, with a trigger overdue
     paused,
     stopped,
-    failed,     ///< needs a person; `reason` says what to do
+    failed,     ///< given up; `reason` says what to do, retry_at when it starts again by itself, if it does
     done,       ///< availableNow or once: everything asked for is committed
 };
 /// "STARTING", "RUNNING", "CAUGHT_UP" …
@@ -39,7 +39,7 @@ struct Status {
     std::string reason;  ///< why retrying, stalled or failed; empty otherwise
     std::optional<ErrorCode> error_code;
     WallTime since{};    ///< of the state
-    int attempt = 0;
+    int attempt = 0;     ///< of the step that is retried; of the restart, when FAILED
     std::optional<WallTime> retry_at;
     std::optional<WallTime> next_trigger;
     std::optional<std::uint64_t> batch_id;      ///< the one being run
@@ -52,6 +52,7 @@ struct Status {
     std::uint64_t batches_committed = 0;
     std::uint64_t records_lost = 0;
     std::uint64_t records_dead_lettered = 0;
+    std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
     std::map<plan::TopicPartition, PartitionStatus> partitions;
     std::string plugin;

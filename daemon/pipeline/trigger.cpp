@@ -58,6 +58,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         co_return false;
     }
     checkpoints::Plan plan{state_.next_batch_id, env_.clock.wall(), std::move(planned->ranges)};
+    begin_step("write the plan");
     auto stored =
         co_await control([&] { return env_.store.put_plan(config_.name, plan, {}); });
     if (!stored) co_return std::move(stored).error();

@@ -2,6 +2,7 @@
 // A Kafka and a sink in memory, which do what they are told and remember what was asked of them.
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -16,6 +17,17 @@
 namespace sluice::pipeline::testing {
 
 using plan::TopicPartition;
+
+/// The machine's time, moved on by leaps.
+class LeapingClock final : public Clock {
+ public:
+    WallTime wall() const override { return system_clock().wall() + Milliseconds{ahead_ms_.load()}; }
+    SteadyTime steady() const override { return system_clock().steady() + Milliseconds{ahead_ms_.load()}; }
+    void leap(Milliseconds time) { ahead_ms_ += time.count(); }
+
+ private:
+    std::atomic<std::int64_t> ahead_ms_{0};
+};
 
 /// Partitions with offsets; a record at each but those in `invisible`.
 struct FakeKafka {

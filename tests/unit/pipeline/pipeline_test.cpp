@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "tests/unit/pipeline/world.hpp"
 
 using namespace sluice;
@@ -306,4 +308,83 @@ TEST_CASE("positions are exported to a group when asked for, and a group that re
         if (!refuses) CHECK(world.kafka.groups.at("lag-tools").at(orders0) == 25);
         CHECK(world.kafka.groups.empty() == refuses);
     }
+}
+TEST_CASE("a pipeline that failed by a fault that can pass starts again by itself, and says when") {
+    World world;
+    world.config.trigger.kind = config::TriggerKind::processing_time;
+    world.config.trigger.interval = 1ms;
+    world.config.errors.restart_delay_max = 30ms;
+    world.kafka.set("orders", 0, 0, 20);
+    std::atomic<int> failures{0};
+    world.kafka.before_facts = [&]() -> Result<void> {
+        if (failures++ < 3) return Error{ErrorCode::failed, "an answer nobody expected"};
+        return {};
+    };
+    bool said_when = false;
+    const Status status = world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        said_when = said_when || (now.state == State::failed && now.retry_at && !now.reason.empty());
+        if (now.state == State::caught_up) pipeline.shut_down();
+    });
+    CHECK(said_when);
+    CHECK(status.restarts == 3);
+    CHECK(world.exit_code == 0);
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a pipeline that failed by data loss, configuration or another owner waits for a person") {
+    for (const auto code : {ErrorCode::data_loss, ErrorCode::configuration, ErrorCode::locked, ErrorCode::fatal}) {
+        CAPTURE(name_of(code));
+        World world;
+        world.config.trigger.kind = config::TriggerKind::processing_time;
+        world.config.trigger.interval = 1ms;
+        world.config.errors.restart_delay_max = 1ms;
+        world.kafka.set("orders", 0, 0, 20);
+        std::atomic<int> asked{0};
+        world.kafka.before_facts = [&]() -> Result<void> {
+            ++asked;
+            return Error{code, "no"};
+        };
+        int seen = 0;
+        const Status status = world.run([&](Pipeline& pipeline) {
+            if (pipeline.status().state != State::failed) return;
+            CHECK_FALSE(pipeline.status().retry_at);
+            if (++seen == 20) pipeline.shut_down();  // a restart was due long ago
+        });
+        CHECK(asked == 1);
+        CHECK(status.restarts == 0);
+    }
+}
+
+TEST_CASE("a look-up that hangs before a batch is STALLED, with what hangs and how much is waiting") {
+    World world;
+    world.config.trigger.kind = config::TriggerKind::processing_time;
+    world.config.trigger.interval = 1ms;
+    world.kafka.set("orders", 0, 0, 20);
+    LeapingClock clock;
+    world.clock = &clock;
+    std::atomic<bool> caught_up{false};
+    std::atomic<bool> hanging{false};
+    std::atomic<bool> may_end{false};
+    world.kafka.before_facts = [&]() -> Result<void> {
+        if (caught_up) {
+            hanging = true;
+            while (!may_end) std::this_thread::sleep_for(1ms);
+        }
+        return {};
+    };
+    std::string reason;
+    world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (now.state == State::caught_up && !caught_up) {
+            caught_up = true;
+        } else if (hanging && !may_end) {
+            clock.leap(1min);
+            if (now.state != State::stalled) return;
+            reason = now.reason;
+            may_end = true;
+            pipeline.shut_down();
+        }
+    });
+    CHECK_MESSAGE(reason.find("look up offsets") != std::string::npos, reason);
 }

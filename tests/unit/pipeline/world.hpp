@@ -38,7 +38,7 @@ struct World {
                                 .control = control.get_executor(),
                                 .workers = workers.get_executor(),
                                 .store = *store,
-                                .clock = system_clock(),
+                                .clock = *clock,
                                 .worker_count = 2};
         environment.make_dead_letters = [this](const config::Pipeline& pipeline) {
             return pipeline.errors.tolerance == config::Errors::Tolerance::none
@@ -76,6 +76,7 @@ struct World {
     config::Pipeline config;
     std::unique_ptr<checkpoints::Store> store = checkpoints::make_memory_store();
     int exit_code = -1;
+    const Clock* clock = &system_clock();
 };
 
 }  // namespace sluice::pipeline::testing
