@@ -130,15 +130,21 @@ std::string describe(const Loss& loss) {
     const std::string& topic = loss.topic_partition.topic;
     const std::string position = std::to_string(loss.from);
     const std::string start = std::to_string(loss.adjusted_start);
-    const std::string unread = "; what it held from offset " + position + " on can't be read";
     std::string text = to_string(loss.topic_partition) + ": ";
+    // An extent is known where a plan had been made of it.
+    const bool known = loss.until > loss.from;
+    std::string unread = "; what it held from offset " + position + " on can't be read";
+    if (known) unread += "; " + counted(loss) + " at least";
     switch (loss.kind) {
         case LossKind::expired:
             return text + counted(loss) + ": position " + position +
                    " is below the earliest offset " + start +
                    " (retention, or records were deleted)";
         case LossKind::went_back:
-            return text + "the end offset " + start + " is below position " + position +
+            if (known) text += counted(loss) + ": ";
+            return text + "the end offset " + start + " is below " +
+                   (known ? "what was planned, up to offset " + std::to_string(loss.until)
+                          : "position " + position) +
                    ": the log was truncated; reading can go on at " + start +
                    ", and what was written anew below it can't be told from what was read before";
         case LossKind::partition_gone:

@@ -26,7 +26,8 @@ std::string_view name_of(LossKind kind) noexcept;
 bool parse_loss_kind(std::string_view name, LossKind& kind) noexcept;
 
 /// One thing that was promised and can't be read. `[from, until)` is empty (from == until) where the
-/// extent is unknowable (a topic that is gone or was created anew: what it held past the position).
+/// extent is unknowable (a topic that is gone or was created anew: what it held past the position),
+/// unless a plan had been made of it (plan_losses.hpp).
 struct Loss {
     TopicPartition topic_partition{};
     LossKind kind = LossKind::expired;
