@@ -19,10 +19,11 @@ json::object entry_json(const LossEntry& entry) {
     return object;
 }
 
-/// The ledger's own key: the same loss seen twice is one entry.
-bool same_loss(const plan::Loss& a, const plan::Loss& b) {
-    return a.topic_partition == b.topic_partition && a.topic_id == b.topic_id && a.from == b.from &&
-           a.until == b.until;
+/// Whether the ledger has `found` in `entry` already. A plan knows more of what was lost than a
+/// position does, so that the same loss seen again may be shorter.
+bool covers(const plan::Loss& entry, const plan::Loss& found) {
+    return entry.topic_partition == found.topic_partition && entry.topic_id == found.topic_id &&
+           entry.from == found.from && entry.until >= found.until;
 }
 
 /// Offsets lost of all entries together, none counted twice where they overlap.
@@ -83,7 +84,7 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     for (const plan::Loss& loss : decision.losses) {
         concerned.insert(loss.topic_partition);
         const bool is_known = std::any_of(move.accept.begin(), move.accept.end(), [&](const auto& entry) {
-            return same_loss(entry.loss, loss);
+            return covers(entry.loss, loss);
         });
         if (!is_known) move.accept.push_back({loss, {}, context.clock.wall(), false});
         const auto start =

@@ -195,6 +195,11 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
     Result<std::vector<RangeOutcome>> ranges = co_await run_ranges(
         workers, source, sink, request, batch, !already, progress, clock, stop);
     const Milliseconds read_time = since(started, clock);
+    if (ranges && request.before_commit) {
+        doing("look up topics");
+        auto same_topics = co_await request.before_commit();
+        if (!same_topics) ranges = std::move(same_topics).error();
+    }
     if (!ranges && already && ranges.error().code == ErrorCode::out_of_range) {
         BatchOutcome outcome = summarize(request, std::vector<RangeOutcome>(request.plan.ranges.size()));
         outcome.commit.state = checkpoints::BatchState::recovered;

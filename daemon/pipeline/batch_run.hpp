@@ -48,6 +48,9 @@ struct BatchRequest {
     const RefusalPolicy& refusal;
     std::size_t lanes = 1;  ///< ranges worked on at the same time
     std::size_t write_retries = 3;  ///< RETRY from a write is tried again in place so often, briefly
+    /// Asked when everything is read and before the sink commits: were the records those of the topics
+    /// that were planned? Its error aborts the batch. Empty: nobody asks.
+    std::function<boost::asio::awaitable<Result<void>>()> before_commit{};
 };
 
 struct BatchOutcome {
@@ -61,7 +64,7 @@ struct BatchOutcome {
 /// before the error is returned, so that nothing of it is visible and it can be run again.
 ///
 /// A batch that the sink already has is read once more without writing, to count it; when it can't
-/// be read any more its state is `recovered`. A batch whose books do not balance is not committed.
+/// be read any more (or its topics are others now) its state is `recovered`. A batch whose books do not balance is not committed.
 ///
 /// Errors: retriable ones (broker, sink RETRY) mean "again, the same plan"; `out_of_range` means
 /// "gather the facts"; `data_loss` never; `fatal` (the sink's word, or a broken contract) stops.

@@ -95,6 +95,18 @@ class KafkaSource final : public Source {
         });
     }
 
+    Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>& topics) override {
+        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
+        SLUICE_TRY(const auto partitions,
+                   cluster->partitions(kafka::SubscribeTopics{{topics.begin(), topics.end()}},
+                                       look_up_timeout));
+        std::map<std::string, std::string> ids;
+        for (const auto& partition : partitions) {
+            ids.emplace(partition.topic_partition.topic, partition.topic_id);
+        }
+        return ids;
+    }
+
     Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {
         InitialOffsets initial;
         for (const plan::PartitionFacts& fact : facts) {

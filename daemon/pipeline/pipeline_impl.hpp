@@ -1,7 +1,7 @@
 #pragma once
 // The inside of Pipeline, shared by the files that drive it: pipeline.cpp (the outermost loop and its
 // states), session.cpp (opening, waiting), trigger.cpp (facts, plan, losses), plan_run.cpp (a plan until
-// it is committed). Included by those only.
+// it is committed), plan_loss.cpp (a plan that can't be read). Included by those only.
 
 #include <atomic>
 #include <functional>
@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "daemon/pipeline/pipeline.hpp"
 #include "daemon/pipeline/plan_options.hpp"
 #include "daemon/pipeline/run_on.hpp"
+#include "daemon/plan/plan_losses.hpp"
 
 namespace sluice::pipeline {
 
@@ -101,7 +103,10 @@ class Pipeline::Impl {
     asio::awaitable<Result<void>> run_plan(const checkpoints::Plan& plan, bool is_rerun);
     asio::awaitable<Result<void>> attempt_plan(const checkpoints::Plan& plan, bool is_rerun,
                                                int attempt);
-    asio::awaitable<Result<void>> examine_loss(const checkpoints::Plan& plan, const Error& cause);
+    asio::awaitable<Result<void>> check_topics(const checkpoints::Plan& plan);
+    asio::awaitable<Result<bool>> examine_loss(const checkpoints::Plan& plan, const Error& cause);
+    asio::awaitable<Result<void>> give_up_plan(const checkpoints::Plan& plan,
+                                               const plan::PlanLosses& lost);
     asio::awaitable<Result<void>> wait_for_trigger();
     Error loss_error(const std::vector<plan::Loss>& losses) const;
     std::vector<checkpoints::LossEntry> as_entries(const std::vector<plan::Loss>& losses,
@@ -120,6 +125,7 @@ class Pipeline::Impl {
     // The pipeline's memory of its checkpoint; reread at each session.
     checkpoints::PipelineState state_;
     std::optional<std::map<plan::TopicPartition, std::int64_t>> end_bounds_;  ///< availableNow
+    std::set<plan::TopicPartition> new_bounds_;  ///< partitions whose bound is not true any more
     WallTime trigger_started_{};
     std::optional<SteadyTime> last_run_;
     bool ran_once_ = false;
@@ -129,6 +135,8 @@ class Pipeline::Impl {
     Refusals refusals_;        ///< likewise
     std::unique_ptr<DeadLetters> dead_letters_;
     std::vector<checkpoints::LossEntry> losses_of_plan_;
+    std::map<plan::TopicPartition, plan::Position> next_of_plan_;  ///< past losses beyond its end
+    bool gave_up_plan_ = false;
     BatchProgress progress_;
     std::optional<SteadyTime> exported_at_;
     bool export_is_due_ = false;   ///< positions moved since

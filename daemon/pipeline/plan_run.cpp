@@ -1,4 +1,4 @@
-// A plan, run until it is committed: attempts, their COMMIT, and what a reader thrown out of range means.
+// A plan, run until it is committed: attempts, and their COMMIT.
 
 #include <algorithm>
 
@@ -12,6 +12,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
                                                        bool is_rerun) {
     adjustments_.clear();
     losses_of_plan_.clear();
+    next_of_plan_.clear();
+    gave_up_plan_ = false;
     if (is_rerun) {
         auto known = co_await control([&] { return env_.store.refused(config_.name, plan.batch_id); });
         if (!known) co_return std::move(known).error();
@@ -47,6 +49,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
             return env_.store.put_refused(config_.name, plan.batch_id, records);
         }};
     BatchRequest request{config_.name, plan, is_rerun, adjustments_, refusal, 1};
+    request.before_commit = [this, &plan] { return check_topics(plan); };
     if (!plugin_->ordered()) {
         request.lanes = static_cast<std::size_t>(
             std::max(1, env_.worker_count / std::max(1, env_.busy.load())));
@@ -68,10 +71,15 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     }
     if (!outcome) {
         if (outcome.error().code == ErrorCode::out_of_range) {
-            auto examined = co_await examine_loss(plan, outcome.error());
-            if (!examined) co_return std::move(examined).error();
+            auto given_up = co_await examine_loss(plan, outcome.error());
+            if (!given_up) co_return std::move(given_up).error();
+            if (*given_up) co_return Result<void>{};
         }
         co_return std::move(outcome).error();
+    }
+    for (const auto& [tp, position] : next_of_plan_) {
+        auto& after = outcome->positions[tp];
+        if (position.offset > after.offset) after = position;  // the loss goes on past the plan
     }
     outcome->commit.attempts = static_cast<std::uint32_t>(attempt);
     std::optional<checkpoints::Receipt> receipt;
@@ -159,63 +167,6 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
                                   {"records", polled},
                                   {"state", checkpoints::name_of(outcome.commit.state)},
                                   {"ms", outcome.commit.phases.total.count()}});
-}
-
-/// A reader was thrown out of range in the middle of a plan: what do the facts say? Ranges of a plan
-/// never change; where their heads are gone for good, they are read from later on and the rest is
-/// counted as lost. An error here replaces the reader's; success means "run the plan again".
-asio::awaitable<Result<void>> Pipeline::Impl::examine_loss(const checkpoints::Plan& plan,
-                                                           const Error& cause) {
-    auto facts = co_await gather();
-    if (!facts) co_return std::move(facts).error();
-    std::map<plan::TopicPartition, const plan::PartitionFacts*> by_partition;
-    for (const auto& fact : *facts) by_partition[fact.topic_partition] = &fact;
-    Adjustments adjustments;
-    std::vector<plan::Loss> losses;
-    for (std::size_t i = 0; i < plan.ranges.size(); ++i) {
-        const plan::PlannedRange& planned = plan.ranges[i];
-        // Decided by the same rule as at planning: each range is a position with its own end.
-        const std::map<plan::TopicPartition, plan::Position> at{
-            {planned.range.topic_partition,
-             {planned.range.from, planned.leader_epoch, planned.topic_id, -1}}};
-        std::vector<plan::PartitionFacts> there;
-        if (const auto found = by_partition.find(planned.range.topic_partition);
-            found != by_partition.end()) {
-            there.push_back(*found->second);
-            // An end inside the range means that its tail is gone: so is what the range promised.
-            if (there.back().latest < planned.range.until) {
-                there.back().earliest = std::max(there.back().earliest, planned.range.until);
-                there.back().latest = std::max(there.back().latest, there.back().earliest);
-            }
-        }
-        for (plan::Loss loss : plan::decide_losses(at, there).losses) {
-            const bool recreated_or_gone = loss.kind != plan::LossKind::expired;
-            const std::int64_t start = recreated_or_gone
-                                           ? planned.range.until
-                                           : std::clamp(loss.until, planned.range.from, planned.range.until);
-            loss.from = planned.range.from;
-            loss.until = start;
-            adjustments[i] = start;
-            losses.push_back(std::move(loss));
-        }
-    }
-    if (losses.empty() || adjustments == adjustments_) {
-        // Nothing is gone (any more): a leader on the move, or a reply that was stale. Try again.
-        co_return Error{ErrorCode::unavailable, cause.message, true};
-    }
-    if (config_.source.fail_on_data_loss) {
-        auto noted = co_await control([&] {
-            return env_.store.put_losses(config_.name, as_entries(losses, plan.batch_id, false));
-        });
-        if (!noted) co_return std::move(noted).error();
-        co_return loss_error(losses);
-    }
-    for (const plan::Loss& loss : losses) {
-        log::warning("data loss", {{"pipeline", config_.name}, {"loss", plan::describe(loss)}});
-    }
-    adjustments_ = std::move(adjustments);
-    losses_of_plan_ = as_entries(losses, plan.batch_id, true);
-    co_return Error{ErrorCode::unavailable, cause.message, true};
 }
 
 }  // namespace sluice::pipeline

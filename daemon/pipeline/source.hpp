@@ -2,6 +2,7 @@
 // The Kafka side of one pipeline as the engine sees it; simulated in tests.
 
 #include <map>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -19,8 +20,8 @@ struct InitialOffsets {
     std::string json;  ///< {"orders":{"0":1000}}
 };
 
-/// Every call blocks. cluster_id(), facts() and initial_offsets() are called one at a time, on the
-/// control pool; read() from several workers at once.
+/// Every call blocks. cluster_id(), facts(), topic_ids() and initial_offsets() are called one at a time,
+/// on the control pool; read() from several workers at once.
 class Source {
  public:
     virtual ~Source() = default;
@@ -35,6 +36,11 @@ class Source {
     /// broker briefly reports an end below a position.
     virtual Result<std::vector<plan::PartitionFacts>> facts(
         const std::map<plan::TopicPartition, plan::Position>& known, const std::stop_token& stop) = 0;
+
+    /// Ids of those of `topics` that exist; "" where the cluster cannot tell. Asked of a batch before
+    /// its sink commits.
+    virtual Result<std::map<std::string, std::string>> topic_ids(
+        const std::set<std::string>& topics) = 0;
 
     /// startingOffsets against the partitions there are now.
     virtual Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) = 0;

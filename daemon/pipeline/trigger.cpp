@@ -28,6 +28,13 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         end_bounds_.emplace();
         for (const auto& fact : *facts) end_bounds_->emplace(fact.topic_partition, fact.latest);
     }
+    if (bounded) {
+        for (const auto& fact : *facts) {
+            if (new_bounds_.erase(fact.topic_partition) > 0) {
+                (*end_bounds_)[fact.topic_partition] = fact.latest;
+            }
+        }
+    }
     const plan::PlanInput input{state_.positions, *facts, bounded ? &*end_bounds_ : nullptr,
                                 elapsed_since_last_run()};
     const std::uint64_t found = known_backlog(state_.positions, *facts);
@@ -39,6 +46,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
         auto stepped = co_await step_over(*planned);
         if (!stepped) co_return std::move(stepped).error();
+        if (bounded) co_return false;  // planned against bounds that were not true any more
     }
     {
         const std::lock_guard lock(status_mutex_);
@@ -69,6 +77,11 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     enter(State::running);
     auto ran = co_await run_plan(plan, false);
     if (!ran) co_return std::move(ran).error();
+    if (gave_up_plan_) {
+        backlog_left_ = true;
+        publish();
+        co_return false;
+    }
     ran_once_ = true;
     std::uint64_t covered = 0;
     for (const auto& range : plan.ranges) covered += plan::size_of(range.range);
@@ -131,7 +144,10 @@ asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome&
                       " offsets"};
     auto moved = co_await control([&] { return env_.store.put_move(config_.name, move); });
     if (!moved) co_return std::move(moved).error();
-    for (const auto& [tp, position] : move.positions) state_.positions[tp] = position;
+    for (const auto& [tp, position] : move.positions) {
+        state_.positions[tp] = position;
+        new_bounds_.insert(tp);
+    }
     for (const auto& tp : move.forget) state_.positions.erase(tp);
     const std::lock_guard lock(status_mutex_);
     status_.records_lost += lost;

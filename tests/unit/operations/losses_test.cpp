@@ -101,6 +101,21 @@ TEST_CASE("a plan whose tail is gone is abandoned, and the position that can be 
     CHECK(list_losses(fixture.context(), "orders")->at("unaccepted") == 0);
 }
 
+TEST_CASE("a loss that a plan knew the extent of is not recorded a second time without it") {
+    Fixture fixture;
+    fixture.start_with({{{"orders", 0}, 1000}});
+    fixture.put_plan({{{"orders", 0}, 1000, 151'000}});
+    for (auto& fact : fixture.cluster.facts) {
+        if (fact.topic_partition == plan::TopicPartition{"orders", 0}) fact.topic_id = "id-new";
+    }
+    note_loss(fixture, {{"orders", 0}, plan::LossKind::topic_recreated, "id-o", 1000, 151'000, 1000});
+    const auto answer = accepted(fixture, true);
+    CHECK(answer.at("losses").as_array().size() == 1);
+    CHECK(answer.at("records_lost") == 150'000);
+    CHECK(fixture.store->losses("orders")->size() == 1);
+    CHECK(fixture.store->load("orders")->positions.at({"orders", 0}).topic_id == "id-new");
+}
+
 TEST_CASE("with nothing lost there is nothing to accept") {
     Fixture fixture;
     fixture.start_with({{{"orders", 0}, 1000}});

@@ -43,6 +43,10 @@ class FakeSource final : public pipeline::Source {
         if (cluster_.is_down) return Error{ErrorCode::unavailable, "brokers are down", true};
         return cluster_.facts;
     }
+    Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>&) override {
+        FAIL("an operation runs no batch");
+        return Error{};
+    }
     Result<pipeline::InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {
         pipeline::InitialOffsets initial;
         for (const auto& fact : facts) {

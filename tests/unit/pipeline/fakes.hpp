@@ -35,6 +35,7 @@ struct FakeKafka {
     std::set<std::pair<TopicPartition, std::int64_t>> invisible;
     std::function<Result<void>(const plan::PlannedRange&)> before_read;
     std::function<Result<void>()> before_facts;
+    std::function<Result<void>()> before_ids;  ///< asked before the sink commits
     std::mutex mutex;
     std::map<std::string, std::map<TopicPartition, std::int64_t>> groups;
     std::function<Result<void>()> before_export;
@@ -60,6 +61,15 @@ class FakeSource final : public Source {
         std::vector<plan::PartitionFacts> facts;
         for (const auto& [tp, fact] : kafka_.partitions) facts.push_back(fact);
         return facts;
+    }
+
+    Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>& topics) override {
+        if (kafka_.before_ids) SLUICE_CHECK(kafka_.before_ids());
+        std::map<std::string, std::string> ids;
+        for (const auto& [tp, fact] : kafka_.partitions) {
+            if (topics.contains(tp.topic)) ids[tp.topic] = fact.topic_id;
+        }
+        return ids;
     }
 
     Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) override {

@@ -1,0 +1,95 @@
+// What was planned can't be read: other topics under the same names, heads that expired, plans given up.
+
+#include <set>
+
+#include "daemon/base/log.hpp"
+#include "daemon/pipeline/pipeline_impl.hpp"
+
+namespace sluice::pipeline {
+
+/// A topic that is created anew while a batch reads it may answer with other records, at offsets that
+/// look right: nothing of it is committed as the old topic's.
+asio::awaitable<Result<void>> Pipeline::Impl::check_topics(const checkpoints::Plan& plan) {
+    std::set<std::string> topics;
+    for (const plan::PlannedRange& planned : plan.ranges) {
+        if (!planned.topic_id.empty()) topics.insert(planned.range.topic_partition.topic);
+    }
+    if (topics.empty()) co_return Result<void>{};
+    auto ids = co_await control([&] { return source_->topic_ids(topics); });
+    if (!ids) co_return std::move(ids).error();
+    const auto changed = plan::changed_topics(plan.ranges, *ids);
+    if (changed.empty()) co_return Result<void>{};
+    co_return Error{ErrorCode::out_of_range,
+                    "topic " + changed.front() + " is not the one that was planned any more"};
+}
+
+/// The plan can't be read as written: what do the facts say? Where heads expired, their ranges are
+/// read from later on and the rest is counted as lost. Errors replace the cause. True when the plan
+/// was given up; false means "run it again".
+asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Plan& plan,
+                                                           const Error& cause) {
+    // Consumers remember where a log ended, which may not be true of it any more.
+    co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+    auto facts = co_await gather();
+    if (!facts) co_return std::move(facts).error();
+    plan::PlanLosses lost = plan::decide_plan_losses(plan.ranges, *facts);
+    if (lost.losses.empty() || (lost.can_be_run && lost.read_from == adjustments_)) {
+        // Nothing is gone (any more): a leader on the move, or a reply that was stale. Try again.
+        co_return Error{ErrorCode::unavailable, cause.message, true};
+    }
+    if (config_.source.fail_on_data_loss) {
+        auto noted = co_await control([&] {
+            return env_.store.put_losses(config_.name, as_entries(lost.losses, plan.batch_id, false));
+        });
+        if (!noted) co_return std::move(noted).error();
+        co_return loss_error(lost.losses);
+    }
+    for (const plan::Loss& loss : lost.losses) {
+        log::warning("data loss", {{"pipeline", config_.name},
+                                   {"batch", plan.batch_id},
+                                   {"loss", plan::describe(loss)}});
+    }
+    if (!lost.can_be_run) {
+        auto given_up = co_await give_up_plan(plan, lost);
+        if (!given_up) co_return std::move(given_up).error();
+        co_return true;
+    }
+    adjustments_ = std::move(lost.read_from);
+    next_of_plan_ = std::move(lost.next);
+    losses_of_plan_ = as_entries(lost.losses, plan.batch_id, true);
+    co_return Error{ErrorCode::unavailable, cause.message, true};
+}
+
+/// What `sluice losses accept` does, without being asked (failOnDataLoss: false): the plan becomes
+/// abandoned, lossy partitions move, all others are planned again from where they are.
+asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Plan& plan,
+                                                           const plan::PlanLosses& lost) {
+    checkpoints::Store::Move move;
+    move.abandon_unfinished = true;
+    move.positions = lost.next;
+    move.accept = as_entries(lost.losses, plan.batch_id, true);
+    std::uint64_t count = 0;
+    for (const plan::Loss& loss : lost.losses) {
+        count += plan::records_lost(loss);
+        if (loss.adjusted_start < 0) move.forget.push_back(loss.topic_partition);
+    }
+    move.audit = {env_.clock.wall(), "batch given up for data loss (failOnDataLoss: false)",
+                  "batch " + std::to_string(plan.batch_id) + ", " +
+                      std::to_string(lost.losses.size()) + " partitions, " + std::to_string(count) +
+                      " offsets"};
+    auto moved = co_await control([&] { return env_.store.put_move(config_.name, move); });
+    if (!moved) co_return std::move(moved).error();
+    for (const auto& [tp, position] : move.positions) {
+        state_.positions[tp] = position;
+        new_bounds_.insert(tp);
+    }
+    for (const auto& tp : move.forget) state_.positions.erase(tp);
+    state_.unfinished.reset();
+    gave_up_plan_ = true;
+    const std::lock_guard lock(status_mutex_);
+    status_.records_lost += count;
+    co_return Result<void>{};
+}
+
+
+}  // namespace sluice::pipeline

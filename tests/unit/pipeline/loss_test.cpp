@@ -1,0 +1,140 @@
+#include <doctest/doctest.h>
+
+#include "tests/unit/pipeline/world.hpp"
+
+using namespace sluice;
+using namespace sluice::pipeline;
+using namespace sluice::pipeline::testing;
+
+namespace {
+
+const TopicPartition orders0{"orders", 0};
+const TopicPartition orders1{"orders", 1};
+
+/// Everything in one batch, with something done to Kafka once, before the sink commits.
+struct Loss : World {
+    explicit Loss(std::function<void()> change = {}) {
+        config.source.max_offsets_per_trigger = config::Unlimited{};
+        config.source.fail_on_data_loss = false;
+        kafka.set("orders", 0, 0, 20);
+        kafka.set("payments", 0, 0, 5, "id-p");
+        before_commit(std::move(change));
+    }
+    void before_commit(std::function<void()> change) {
+        kafka.before_ids = [change = std::move(change), done = false]() mutable -> Result<void> {
+            if (change && !std::exchange(done, true)) change();
+            return {};
+        };
+    }
+    std::vector<checkpoints::LossEntry> ledger() const { return *store->losses("orders"); }
+    std::int64_t calls(const std::string& call) const {
+        return std::count(target.calls.begin(), target.calls.end(), call);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a topic created anew while its batch was read never reaches the sink's commit") {
+    for (const std::int64_t end : {std::int64_t{3}, std::int64_t{20}, std::int64_t{500}}) {
+        CAPTURE(end);
+        Loss world;
+        world.before_commit([&] { world.kafka.set("orders", 0, 0, end, "id-2"); });
+        CHECK(world.run().state == State::done);
+        CHECK(world.calls("commit 0") == 0);
+        CHECK(world.store->batch("orders", 0)->commit->state == checkpoints::BatchState::abandoned);
+        CHECK(world.target.visible == world.everything());
+        const auto ledger = world.ledger();
+        REQUIRE(ledger.size() == 1);
+        CHECK(ledger[0].loss == plan::Loss{orders0, plan::LossKind::topic_recreated, "id-1", 0, 20, 0});
+        CHECK(ledger[0].batch_id == 0);
+        CHECK(ledger[0].accepted);
+        CHECK(world.store->load("orders")->positions.at(orders0).offset == end);
+        CHECK(world.store->load("orders")->positions.at(orders0).topic_id == "id-2");
+    }
+}
+
+TEST_CASE("a topic created anew while its batch was read stops a pipeline that must not lose") {
+    Loss world;
+    world.config.source.fail_on_data_loss = true;
+    world.before_commit([&] { world.kafka.set("orders", 0, 0, 500, "id-2"); });
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(status.error_code == ErrorCode::data_loss);
+    CHECK(status.reason.find("offsets [0, 20) are gone, 20 records") != std::string::npos);
+    CHECK(world.target.visible.empty());
+    REQUIRE(world.ledger().size() == 1);
+    CHECK_FALSE(world.ledger()[0].accepted);
+    CHECK(world.store->load("orders")->unfinished);
+}
+
+TEST_CASE("a topic that went while its batch was read is forgotten, and the rest is planned again") {
+    Loss world;
+    world.before_commit([&] { world.kafka.partitions.erase(orders0); });
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    REQUIRE(world.ledger().size() == 1);
+    CHECK(world.ledger()[0].loss == plan::Loss{orders0, plan::LossKind::topic_gone, "id-1", 0, 20, -1});
+    CHECK_FALSE(world.store->load("orders")->positions.contains(orders0));
+}
+
+TEST_CASE("a partition that went while its batch was read is one loss") {
+    Loss world;
+    world.kafka.set("orders", 1, 0, 7);
+    bool gone = false;
+    world.kafka.before_read = [&](const plan::PlannedRange& range) -> Result<void> {
+        if (range.range.topic_partition == orders1 && !std::exchange(gone, true)) {
+            world.kafka.partitions.erase(orders1);
+        }
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    REQUIRE(world.ledger().size() == 1);
+    CHECK(world.ledger()[0].loss == plan::Loss{orders1, plan::LossKind::partition_gone, "id-1", 0, 7, -1});
+}
+
+TEST_CASE("a log that ends inside a plan is planned again up to there") {
+    Loss world;
+    bool cut = false;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (!std::exchange(cut, true)) world.kafka.set("orders", 0, 0, 12);
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    REQUIRE(world.ledger().size() == 1);
+    CHECK(world.ledger()[0].loss == plan::Loss{orders0, plan::LossKind::went_back, "id-1", 12, 20, 12});
+    CHECK(world.store->load("orders")->positions.at(orders0).offset == 12);
+}
+
+TEST_CASE("what expired past the end of a plan is one loss, counted once in the books") {
+    Loss world;
+    world.config.source.max_offsets_per_trigger = std::int64_t{10};
+    world.kafka.partitions.erase({"payments", 0});
+    bool expired = false;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (!std::exchange(expired, true)) world.kafka.set("orders", 0, 15, 20);
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    REQUIRE(world.ledger().size() == 1);
+    CHECK(world.ledger()[0].loss == plan::Loss{orders0, plan::LossKind::expired, "id-1", 0, 15, 15});
+    CHECK(world.store->batch("orders", 0)->commit->books.at(0).lost == 10);
+    CHECK(world.store->load("orders")->positions.at(orders0).offset == 20);
+}
+
+TEST_CASE("a cluster that can't tell topic ids, or not just now, loses nothing") {
+    Loss world;
+    int asked = 0;
+    world.kafka.before_ids = [&]() -> Result<void> {
+        if (++asked <= 2) return Error{ErrorCode::unavailable, "brokers are down", true};
+        for (auto& [tp, fact] : world.kafka.partitions) fact.topic_id.clear();
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(asked == 3);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.ledger().empty());
+    CHECK(world.store->load("orders")->positions.at(orders0).topic_id == "id-1");
+}
