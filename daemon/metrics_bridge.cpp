@@ -56,8 +56,13 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
         series->set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
         known.insert(tp);
     }
+    // A pipeline that was paused when the daemon started has headroom and no partitions yet.
+    for (const auto& [tp, left] : status.headroom) known.insert(tp);
     for (auto it = known.begin(); it != known.end();) {
-        if (status.partitions.contains(*it)) {
+        if (status.partitions.contains(*it) || status.headroom.contains(*it)) {
+            const auto left = status.headroom.find(*it);
+            series->set_headroom(*it, left == status.headroom.end() ? std::nullopt
+                                                                    : std::optional(left->second));
             ++it;
         } else {
             series->drop_partition(*it);

@@ -40,6 +40,21 @@ void add_notes(Table& table, const json::object& pipeline, WallTime now) {
         }
         table.note(line);
     }
+    const json::array& headroom = array_of(pipeline, "retention_headroom");
+    if (!headroom.empty() && headroom[0].is_object()) {
+        const json::object& next = headroom[0].get_object();
+        const auto seconds = number_of(next, "seconds");
+        constexpr std::int64_t soon = 24 * 3600;
+        if (seconds && *seconds < soon) {
+            const std::string when =
+                *seconds == 0 ? "may begin at any time" : "begins in " + age(now, now + Milliseconds{*seconds * 1000});
+            table.note("data loss by retention " + when + ": " + text_of(next, "topic") + "-" +
+                       id_of(next, "partition") + " of " + std::to_string(headroom.size()) +
+                       (headroom.size() == 1 ? " partition" : " partitions") +
+                       " with unread records; raise its retention.ms, or let " +
+                       text_of(pipeline, "pipeline") + " read (sluice resume)");
+        }
+    }
     const auto unaccepted = number_of(pipeline, "unaccepted_losses").value_or(0);
     if (unaccepted > 0) {
         table.note(std::to_string(unaccepted) + " unaccepted data loss" + (unaccepted == 1 ? "" : "es") +

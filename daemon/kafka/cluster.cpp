@@ -96,6 +96,10 @@ class KafkaCluster final : public Cluster {
                                                       Milliseconds timeout) override;
     Result<std::map<TopicPartition, std::optional<std::int64_t>>> offsets_at(
         std::span<const TopicPartition> partitions, WallTime time, Milliseconds timeout) override;
+    Result<std::map<TopicPartition, std::optional<std::int64_t>>> offsets_at(
+        const std::map<TopicPartition, std::int64_t>& times_ms, Milliseconds timeout) override;
+    Result<std::map<std::string, TopicConfig>> topic_configs(const std::set<std::string>& topics,
+                                                             Milliseconds timeout) override;
     Result<std::map<TopicPartition, std::optional<std::int64_t>>> committed_offsets(
         const std::string& group, std::span<const TopicPartition> partitions,
         Milliseconds timeout) override;
@@ -381,6 +385,41 @@ Result<void> KafkaCluster::set_committed_offsets(
     }
     answered();
     return {};
+}
+
+Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::offsets_at(
+    const std::map<TopicPartition, std::int64_t>& times_ms, Milliseconds timeout) {
+    PartitionList list{rd_kafka_topic_partition_list_new(static_cast<int>(times_ms.size()))};
+    for (const auto& [partition, time] : times_ms) {
+        if (time < 0) return Error{ErrorCode::invalid_argument, "timestamps before 1970"};
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)
+            ->offset = time;
+    }
+    SLUICE_TRY(const auto answers,
+               ask("asking for offsets by time", std::move(list), Deadline(timeout)));
+    std::map<TopicPartition, std::optional<std::int64_t>> offsets;
+    for (const auto& [partition, answer] : answers) {
+        offsets[partition] = answer.offset < 0 ? std::nullopt : std::optional(answer.offset);
+    }
+    return offsets;
+}
+
+Result<std::map<std::string, Cluster::TopicConfig>> KafkaCluster::topic_configs(
+    const std::set<std::string>& topics, Milliseconds timeout) {
+    std::map<std::string, TopicConfig> configs;
+    if (topics.empty()) return configs;
+    const ConfigsAnswer answer = describe_configs(client_.get(), topics, timeout);
+    if (answer.code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return failed("asking for topic configurations", answer.code);
+    }
+    for (const auto& [topic, values] : answer.topics) {
+        const auto policy = values.find("cleanup.policy");
+        const auto retention = values.find("retention.ms");
+        if (policy == values.end() || retention == values.end()) continue;
+        configs[topic] = {policy->second, retention->second};
+    }
+    answered();
+    return configs;
 }
 
 Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::committed_offsets(

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,6 +72,19 @@ class Cluster {
     [[nodiscard]] virtual Result<std::map<plan::TopicPartition, std::optional<std::int64_t>>>
     offsets_at(std::span<const plan::TopicPartition> partitions, WallTime time,
                Milliseconds timeout) = 0;
+
+    /// The same with a time of its own for each partition, ms since 1970.
+    [[nodiscard]] virtual Result<std::map<plan::TopicPartition, std::optional<std::int64_t>>>
+    offsets_at(const std::map<plan::TopicPartition, std::int64_t>& times_ms, Milliseconds timeout) = 0;
+
+    /// cleanup.policy and retention.ms of topics, as the brokers have them; topics that are gone, or
+    /// whose configuration may not be read (DESCRIBE_CONFIGS), are left out.
+    struct TopicConfig {
+        std::string cleanup_policy;
+        std::string retention_ms;
+    };
+    [[nodiscard]] virtual Result<std::map<std::string, TopicConfig>> topic_configs(
+        const std::set<std::string>& topics, Milliseconds timeout) = 0;
 
     /// Committed offsets of a consumer group; nullopt where it has none. Never joins the group.
     [[nodiscard]] virtual Result<std::map<plan::TopicPartition, std::optional<std::int64_t>>>

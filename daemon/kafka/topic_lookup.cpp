@@ -93,6 +93,48 @@ TopicsAnswer describe_topics(rd_kafka_t* client, const std::set<std::string>& na
     return answer;
 }
 
+ConfigsAnswer describe_configs(rd_kafka_t* client, const std::set<std::string>& topics,
+                               Milliseconds timeout) {
+    using Resource =
+        std::unique_ptr<rd_kafka_ConfigResource_t, Deleter<rd_kafka_ConfigResource_destroy>>;
+    std::vector<Resource> resources;
+    std::vector<rd_kafka_ConfigResource_t*> pointers;
+    for (const std::string& topic : topics) {
+        resources.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+        pointers.push_back(resources.back().get());
+    }
+    const int timeout_ms = static_cast<int>(timeout.count());
+    const AdminOptions options{
+        rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS)};
+    std::array<char, 256> text{};
+    const auto set = rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms,
+                                                               text.data(), text.size());
+    if (set != RD_KAFKA_RESP_ERR_NO_ERROR) return {set, {}};
+    const Queue queue{rd_kafka_queue_new(client)};
+    rd_kafka_DescribeConfigs(client, pointers.data(), pointers.size(), options.get(), queue.get());
+    const Event event{rd_kafka_queue_poll(queue.get(), timeout_ms + 100)};
+    if (!event) return {RD_KAFKA_RESP_ERR__TIMED_OUT, {}};
+    if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return {code, {}};
+    }
+    const auto* const result = rd_kafka_event_DescribeConfigs_result(event.get());
+    if (result == nullptr) return {RD_KAFKA_RESP_ERR__FAIL, {}};
+    ConfigsAnswer answer;
+    std::size_t count = 0;
+    const auto* const described = rd_kafka_DescribeConfigs_result_resources(result, &count);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (rd_kafka_ConfigResource_error(described[i]) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+        auto& values = answer.topics[rd_kafka_ConfigResource_name(described[i])];
+        std::size_t entries = 0;
+        const auto* const list = rd_kafka_ConfigResource_configs(described[i], &entries);
+        for (std::size_t e = 0; e < entries; ++e) {
+            const char* const value = rd_kafka_ConfigEntry_value(list[e]);
+            if (value != nullptr) values[rd_kafka_ConfigEntry_name(list[e])] = value;
+        }
+    }
+    return answer;
+}
+
 TopicsAnswer all_topics(rd_kafka_t* client, Milliseconds timeout) {
     const rd_kafka_metadata_t* raw = nullptr;
     const auto code =

@@ -37,4 +37,13 @@ TopicsAnswer describe_topics(rd_kafka_t* client, const std::set<std::string>& na
 /// whereas librdkafka's request for some may, where the broker is set up to.
 TopicsAnswer all_topics(rd_kafka_t* client, Milliseconds timeout);
 
+struct ConfigsAnswer {
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::map<std::string, std::map<std::string, std::string>> topics;  ///< topic → key → value
+};
+
+/// Configurations of topics, not empty; those that can't be described are left out.
+ConfigsAnswer describe_configs(rd_kafka_t* client, const std::set<std::string>& topics,
+                               Milliseconds timeout);
+
 }  // namespace sluice::kafka

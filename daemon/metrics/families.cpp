@@ -47,6 +47,10 @@ constexpr std::array<FamilyInfo, family_count> table{{
      "The next offset to read, as checkpointed."},
     {Family::last_record, "sluice_last_record_timestamp_seconds", Type::gauge,
      "pipeline topic partition", "Timestamp of the newest record that was committed, since 1970."},
+    {Family::retention_headroom, "sluice_retention_headroom_seconds", Type::gauge,
+     "pipeline topic partition",
+     "Time until retention.ms may delete unread records, at least; only while paused, failed or "
+     "behind, absent while unknown; retention.bytes is not foreseen."},
     {Family::pool_hits, "sluice_consumer_pool_hits_total", Type::counter, "kind",
      "Leases served by a consumer that was there, by kind: standing at the range's start, "
      "unassigned, or moved from elsewhere."},

@@ -30,6 +30,7 @@ enum class Family : std::size_t {
     backlog,
     position,
     last_record,
+    retention_headroom,
     pool_hits,
     pool_misses,
     pool_evictions,

@@ -65,6 +65,7 @@ class PipelineMetrics {
     void set_backlog(const plan::TopicPartition& partition, std::optional<std::int64_t> offsets);
     void set_position(const plan::TopicPartition& partition, std::optional<std::int64_t> offset);
     void set_last_record(const plan::TopicPartition& partition, std::optional<WallTime> timestamp);
+    void set_headroom(const plan::TopicPartition& partition, std::optional<Milliseconds> left);
     /// All series of a partition that is gone, or is another daemon's now.
     void drop_partition(const plan::TopicPartition& partition);
 

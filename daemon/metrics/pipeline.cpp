@@ -46,9 +46,11 @@ struct PipelineMetrics::PartitionSeries {
     std::int64_t backlog = absent;
     std::int64_t position = absent;
     std::int64_t last_record_ms = absent;
+    std::int64_t headroom_ms = absent;
 
     [[nodiscard]] bool empty() const {
-        return backlog == absent && position == absent && last_record_ms == absent;
+        return backlog == absent && position == absent && last_record_ms == absent &&
+               headroom_ms == absent;
     }
 };
 
@@ -138,6 +140,14 @@ void PipelineMetrics::set_backlog(const plan::TopicPartition& partition,
     release_if_empty(partition);
 }
 
+void PipelineMetrics::set_headroom(const plan::TopicPartition& partition,
+                                   std::optional<Milliseconds> left) {
+    const std::lock_guard lock(series_->mutex);
+    const std::int64_t value = left ? std::max<std::int64_t>(left->count(), absent) : absent;
+    if (auto* series = partition_series(partition, value != absent)) series->headroom_ms = value;
+    release_if_empty(partition);
+}
+
 void PipelineMetrics::set_position(const plan::TopicPartition& partition,
                                    std::optional<std::int64_t> offset) {
     const std::lock_guard lock(series_->mutex);
@@ -212,6 +222,7 @@ void PipelineMetrics::collect(Collector& collector) const {
         gauge(Family::backlog, values.backlog, 1);
         gauge(Family::position, values.position, 1);
         gauge(Family::last_record, values.last_record_ms, 1000);
+        gauge(Family::retention_headroom, values.headroom_ms, 1000);
     }
 }
 

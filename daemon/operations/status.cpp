@@ -36,6 +36,21 @@ json::array partitions_of(const checkpoints::PipelineState& state, const pipelin
     return partitions;
 }
 
+json::array headroom_of(const pipeline::Status* live) {
+    std::vector<std::pair<Milliseconds, plan::TopicPartition>> shortest_first;
+    if (live != nullptr) {
+        for (const auto& [tp, left] : live->headroom) shortest_first.emplace_back(left, tp);
+    }
+    std::sort(shortest_first.begin(), shortest_first.end());
+    json::array array;
+    for (const auto& [left, tp] : shortest_first) {
+        array.push_back(json::object{{"topic", tp.topic},
+                                     {"partition", tp.partition},
+                                     {"seconds", left.count() / 1000}});
+    }
+    return array;
+}
+
 void add_live(json::object& object, const pipeline::Status& live) {
     object["state"] = pipeline::name_of(live.state);
     object["reason"] = live.reason;
@@ -111,6 +126,7 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
         live != nullptr && !live->cluster_id.empty() ? live->cluster_id : state.cluster_id;
     object["cluster_id"] = nullptr;
     if (!cluster.empty()) object["cluster_id"] = cluster;
+    object["retention_headroom"] = headroom_of(live);
     object["partitions"] = partitions_of(state, live);
     return object;
 }

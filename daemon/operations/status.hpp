@@ -23,6 +23,8 @@ namespace sluice::operations {
 ///  "backlog":…|null,              offsets, as of the last trigger
 ///  "records_lost":…,"unaccepted_losses":0,                                 of the whole ledger
 ///  "plugin":"file","cluster_id":"…"|null,
+///  "retention_headroom":[{"topic","partition","seconds":10800}],   until retention may delete what is
+///       unread, the shortest first; absent where unknown, [] for a pipeline that keeps up
 ///  "partitions":[{"topic","partition","position":8123,"latest":8200|null}]}
 /// A pipeline that no daemon runs has the state "DOWN" and its positions as checkpointed.
 Result<boost::json::object> status(const Context& context,

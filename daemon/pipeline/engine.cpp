@@ -46,6 +46,7 @@ class Engine::Impl {
                        .clock = clock,
                        .worker_count = config.workers},
           tidy_timer_(io_),
+          retention_timer_(io_),
           idle_(io_, asio::steady_timer::time_point::max()) {
         history_ = {config.history_age, config.history_size};
         environment_.observer = [this](const Status& status, const checkpoints::Commit* commit) {
@@ -53,6 +54,7 @@ class Engine::Impl {
             if (observer_) observer_(status, commit);
         };
         asio::co_spawn(io_, tidy(), [](std::exception_ptr) {});
+        asio::co_spawn(io_, watch_retention(), [](std::exception_ptr) {});
     }
 
     ~Impl() {
@@ -110,6 +112,65 @@ class Engine::Impl {
         }
     }
 
+    /// Once a minute, for pipelines that do not keep up, whatever they are doing: how long until
+    /// retention takes what they have not read. On look-up clients of its own, one pipeline at a time.
+    asio::awaitable<void> watch_retention() {
+        for (Milliseconds pause{5'000}; !stopping_; pause = Milliseconds{60'000}) {
+            retention_timer_.expires_after(pause);
+            boost::system::error_code cancelled;
+            co_await retention_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+            std::vector<std::string> names;
+            for (const auto& pipeline : all()) names.push_back(pipeline->config().name);
+            co_await run_on(control_.get_executor(), [&]() -> Result<void> {
+                std::erase_if(watched_, [&](const auto& entry) {
+                    return std::find(names.begin(), names.end(), entry.first) == names.end();
+                });
+                return {};
+            });
+            for (const std::string& name : names) {
+                if (stopping_) break;
+                co_await run_on(control_.get_executor(),
+                                [&]() -> Result<void> { return look_at_retention(name), Result<void>{}; });
+            }
+        }
+    }
+
+    /// [control pool, one at a time]
+    void look_at_retention(const std::string& name) {
+        std::shared_ptr<Pipeline> pipeline;
+        {
+            const std::lock_guard lock(mutex_);
+            if (const auto found = running_.find(name); found != running_.end()) {
+                pipeline = found->second.pipeline;
+            }
+        }
+        if (!pipeline) return;
+        const Status before = pipeline->status();
+        std::map<plan::TopicPartition, Milliseconds> headroom;
+        if (pipeline->has_ended() || !reads_too_little(before)) {
+            watched_.erase(name);
+        } else if (auto found = headroom_of(*pipeline); found) {
+            headroom = *std::move(found);
+        } else {
+            watched_.erase(name);  // unknown is not shown
+            log::debug("retention headroom is unknown",
+                       {{"pipeline", name}, {"error", found.error().message}});
+        }
+        if (headroom.empty() && before.headroom.empty()) return;
+        pipeline->set_headroom(std::move(headroom));
+        environment_.observer(pipeline->status(), nullptr);
+    }
+
+    Result<std::map<plan::TopicPartition, Milliseconds>> headroom_of(const Pipeline& pipeline) {
+        const config::Pipeline& config = pipeline.config();
+        SLUICE_TRY(const auto state, environment_.store.load(config.name));
+        Watched& watched = watched_[config.name];
+        if (!watched.source || watched.config != config) {
+            watched = {config, make_kafka_source(config, consumers_)};
+        }
+        return watched.source->headroom(state.positions, environment_.clock.wall());
+    }
+
     std::vector<std::shared_ptr<Pipeline>> all() const {
         const std::lock_guard lock(mutex_);
         std::vector<std::shared_ptr<Pipeline>> pipelines;
@@ -123,6 +184,12 @@ class Engine::Impl {
     asio::thread_pool workers_;
     Environment environment_;
     asio::steady_timer tidy_timer_;
+    asio::steady_timer retention_timer_;
+    struct Watched {
+        config::Pipeline config;
+        std::unique_ptr<Source> source;
+    };
+    std::map<std::string, Watched> watched_;  ///< [control pool]
     asio::steady_timer idle_;  ///< cancelled whenever a pipeline ends
     checkpoints::HistoryLimit history_;
     std::function<void()> all_ended_;
@@ -185,6 +252,7 @@ asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins
 asio::awaitable<void> Engine::stop(Milliseconds timeout) {
     impl_->stopping_ = true;
     impl_->tidy_timer_.cancel();
+    impl_->retention_timer_.cancel();
     for (const auto& pipeline : impl_->all()) pipeline->shut_down();
     asio::steady_timer deadline(impl_->io_, timeout);
     deadline.async_wait([this](const boost::system::error_code& cancelled) {

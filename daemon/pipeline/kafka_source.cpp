@@ -9,6 +9,7 @@
 
 #include "daemon/base/text.hpp"
 #include "daemon/kafka/topic_pattern.hpp"
+#include "daemon/plan/headroom.hpp"
 
 namespace sluice::pipeline {
 namespace {
@@ -120,6 +121,9 @@ class KafkaSource final : public Source {
         initial.json = to_json(initial.positions);
         return initial;
     }
+
+    Result<std::map<plan::TopicPartition, Milliseconds>> headroom(
+        const std::map<plan::TopicPartition, plan::Position>& positions, WallTime now) override;
 
     Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
                                     const kafka::RecordHandler& handler,
@@ -302,7 +306,60 @@ class KafkaSource final : public Source {
     Settings settings_;
     std::unique_ptr<kafka::Cluster> cluster_;  ///< made with cluster_settings_
     Settings cluster_settings_;
+
+    struct Age {
+        plan::Position position;
+        Milliseconds retention{};
+        plan::WrittenAt written;
+    };
+    std::map<plan::TopicPartition, Age> ages_;  ///< of headroom(): a position that stays is asked once
 };
+
+Result<std::map<plan::TopicPartition, Milliseconds>> KafkaSource::headroom(
+    const std::map<plan::TopicPartition, plan::Position>& positions, WallTime now) {
+    SLUICE_TRY(const auto found, facts({}, std::stop_token{}));
+    std::set<std::string> topics;
+    for (const auto& fact : found) topics.insert(fact.topic_partition.topic);
+    SLUICE_TRY(const auto configs, cluster_->topic_configs(topics, look_up_timeout));
+
+    std::map<plan::TopicPartition, Age> ages;
+    for (const auto& fact : found) {
+        const auto position = positions.find(fact.topic_partition);
+        const auto config = configs.find(fact.topic_partition.topic);
+        if (position == positions.end() || config == configs.end()) continue;
+        if (position->second.offset >= fact.latest) continue;
+        const auto retention =
+            plan::time_retention(config->second.cleanup_policy, config->second.retention_ms);
+        if (!retention) continue;
+        const auto known = ages_.find(fact.topic_partition);
+        const bool same = known != ages_.end() && known->second.position == position->second &&
+                          known->second.retention == *retention;
+        ages[fact.topic_partition] =
+            same ? known->second
+                 : Age{position->second, *retention, plan::unknown_age(now, *retention)};
+    }
+    ages_ = std::move(ages);
+    for (;;) {
+        std::map<plan::TopicPartition, std::int64_t> questions;
+        for (const auto& [tp, age] : ages_) {
+            if (const auto time = plan::next_question(age.written, age.retention)) questions[tp] = *time;
+        }
+        if (questions.empty()) break;
+        SLUICE_TRY(const auto answers, cluster_->offsets_at(questions, look_up_timeout));
+        for (const auto& [tp, time] : questions) {
+            const auto answer = answers.find(tp);
+            if (answer == answers.end()) {
+                ages_.erase(tp);  // it went away meanwhile
+                continue;
+            }
+            Age& age = ages_.at(tp);
+            age.written = plan::narrowed(age.written, time, answer->second, age.position.offset);
+        }
+    }
+    std::map<plan::TopicPartition, Milliseconds> left;
+    for (const auto& [tp, age] : ages_) left[tp] = plan::headroom(age.written, age.retention, now);
+    return left;
+}
 
 }  // namespace
 

@@ -224,9 +224,27 @@ void Pipeline::restart() {
     impl_->request([impl = impl_.get()] { impl->restart_wanted_ = true; });
 }
 Status Pipeline::status() const { return impl_->status(); }
+void Pipeline::set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {
+    impl_->set_headroom(std::move(headroom));
+}
 const config::Pipeline& Pipeline::config() const { return impl_->config_; }
 int Pipeline::exit_code() const { return impl_->exit_code_; }
 bool Pipeline::has_ended() const { return impl_->ended_; }
+
+bool reads_too_little(const Status& status) noexcept {
+    switch (status.state) {
+        case State::starting:
+        case State::caught_up:
+        case State::done: return false;
+        case State::running: return status.backlog > 0;
+        case State::retrying:
+        case State::stalled:
+        case State::paused:
+        case State::stopped:
+        case State::failed: return true;
+    }
+    return false;
+}
 
 std::string_view name_of(State state) noexcept {
     switch (state) {

@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/strand.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -67,6 +68,10 @@ class Pipeline {
     void restart();
 
     [[nodiscard]] Status status() const;
+
+    /// What housekeeping found out of how long unread records last; shown by status() from now on.
+    /// Safe from any thread.
+    void set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom);
     [[nodiscard]] const config::Pipeline& config() const;
 
     /// Why run() ended: 0 done or shut down, 1 failed, 75 gave up retrying.

@@ -54,6 +54,10 @@ class Pipeline::Impl {
     }
 
     Status status() const;
+    void set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {
+        const std::lock_guard lock(status_mutex_);
+        status_.headroom = std::move(headroom);
+    }
 
     Environment& env_;
     const config::Pipeline config_;

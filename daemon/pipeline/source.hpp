@@ -45,6 +45,14 @@ class Source {
     /// startingOffsets against the partitions there are now.
     virtual Result<InitialOffsets> initial_offsets(std::span<const plan::PartitionFacts> facts) = 0;
 
+    /// How long until retention may begin to delete what lies unread at these positions, for partitions
+    /// where that is known; those read to their end are left out. Called at most once a minute, on a
+    /// Source of its own.
+    virtual Result<std::map<plan::TopicPartition, Milliseconds>> headroom(
+        const std::map<plan::TopicPartition, plan::Position>& /*positions*/, WallTime /*now*/) {
+        return std::map<plan::TopicPartition, Milliseconds>{};
+    }
+
     /// Reads `range`, which may start later than planned (see kafka::read_range for errors).
     virtual Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
                                             const kafka::RecordHandler& handler,

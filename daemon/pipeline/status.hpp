@@ -55,8 +55,14 @@ struct Status {
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
     std::map<plan::TopicPartition, PartitionStatus> partitions;
+    /// How long at least what lies unread is kept; without partitions where that is unknown, or where
+    /// nothing is unread. Looked up once a minute while reads_too_little().
+    std::map<plan::TopicPartition, Milliseconds> headroom;
     std::string plugin;
     std::string cluster_id;
 };
+
+/// Whether unread records may grow old: retention has to be watched. Not of a pipeline that keeps up.
+bool reads_too_little(const Status& status) noexcept;
 
 }  // namespace sluice::pipeline

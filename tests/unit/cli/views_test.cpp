@@ -48,6 +48,19 @@ TEST_CASE("a status has one line per pipeline and reasons on lines of their own"
     CHECK(needs_attention(status));
 }
 
+TEST_CASE("a status warns in a sentence of unread records that retention will take within a day") {
+    const auto view = [](const char* seconds) {
+        return view_status(json::parse(std::string(R"({"daemon":"running","pipelines":[{"pipeline":"p",
+            "state":"PAUSED","retention_headroom":[{"topic":"orders","partition":3,"seconds":)") +
+            seconds + R"(},{"topic":"orders","partition":0,"seconds":90000}]}]})").as_object(), WallTime{});
+    };
+    CHECK(view("10800").find("data loss by retention begins in 3h: orders-3 of 2 partitions with unread "
+                             "records; raise its retention.ms, or let p read (sluice resume)") !=
+          std::string::npos);
+    CHECK(view("0").find("may begin at any time: orders-3") != std::string::npos);
+    CHECK(view("86400").find("data loss") == std::string::npos);
+}
+
 TEST_CASE("attention is needed by FAILED, STALLED and unaccepted losses, by nothing else") {
     const auto attention = [](const std::string& state, int losses) {
         return needs_attention(

@@ -38,6 +38,14 @@ class ScriptedCluster final : public Cluster {
         std::span<const TopicPartition>, WallTime, Milliseconds) override {
         return Error{};
     }
+    Result<std::map<TopicPartition, std::optional<std::int64_t>>> offsets_at(
+        const std::map<TopicPartition, std::int64_t>&, Milliseconds) override {
+        return Error{};
+    }
+    Result<std::map<std::string, TopicConfig>> topic_configs(const std::set<std::string>&,
+                                                             Milliseconds) override {
+        return Error{};
+    }
     Result<std::map<TopicPartition, std::optional<std::int64_t>>> committed_offsets(
         const std::string&, std::span<const TopicPartition>, Milliseconds) override {
         return Error{};

@@ -68,6 +68,7 @@ TEST_CASE("the exposition is well-formed, and each family has its declared type,
     Metrics metrics({.version = "1.2.3", .commit = "abc"});
     const auto pipeline = metrics.pipeline("p");
     pipeline->set_backlog(orders_0, 5);
+    pipeline->set_headroom(orders_0, Milliseconds{10'800'000});
     pipeline->set_position(orders_0, 7);
     pipeline->set_last_record(orders_0, from_epoch_ms(1500));
     pipeline->set_last_commit(from_epoch_ms(2500));
@@ -182,7 +183,13 @@ TEST_CASE("an unknown value has no series, and there is never a -1") {
     pipeline->set_backlog(orders_0, -1);
     pipeline->set_position(orders_0, std::nullopt);
     pipeline->set_last_record(orders_0, from_epoch_ms(-1));
+    pipeline->set_headroom(orders_0, Milliseconds{-5});
     CHECK(scrape(metrics).count("sluice_backlog_offsets") == 0);
+    CHECK(scrape(metrics).count("sluice_retention_headroom_seconds") == 0);
+    pipeline->set_headroom(orders_0, Milliseconds{0});
+    CHECK(scrape(metrics).at("sluice_retention_headroom_seconds" + of_orders_0) == 0);
+    pipeline->set_headroom(orders_0, std::nullopt);
+    CHECK(scrape(metrics).count("sluice_retention_headroom_seconds") == 0);
 
     pipeline->set_backlog(orders_0, 0);
     pipeline->set_position(orders_0, 41);
