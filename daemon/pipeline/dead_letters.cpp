@@ -33,7 +33,8 @@ std::optional<std::string_view> bytes_of(sluice_bytes bytes) {
 class TopicLetters final : public DeadLetters {
  public:
     explicit TopicLetters(const config::Pipeline& pipeline)
-        : settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level},
+        : source_(pipeline.source),
+          settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level, {}},
           topic_(*pipeline.errors.dead_letter_topic),
           plugin_(pipeline.sink.plugin) {}
 
@@ -48,7 +49,9 @@ class TopicLetters final : public DeadLetters {
                      const std::stop_token& stop) override {
         const std::lock_guard lock(mutex_);
         if (!producer_) {
-            SLUICE_TRY(producer_, kafka::open_producer(settings_, topic_, open_timeout));
+            auto opened = kafka::open_producer(settings_, topic_, open_timeout);
+            if (!opened) return refused(std::move(opened).error());
+            producer_ = *std::move(opened);
         }
         unsettled_ = true;
         std::vector<kafka::ProducedHeader> all;
@@ -57,20 +60,35 @@ class TopicLetters final : public DeadLetters {
         }
         const auto added = connect_headers(settings_.pipeline, plugin_, record, reason);
         for (const auto& [name, value] : added) all.push_back({name, value});
-        return producer_->produce(
+        auto produced = producer_->produce(
             {bytes_of(record.key), bytes_of(record.value), record.timestamp_ms, all}, stop);
+        if (!produced) return refused(std::move(produced).error());
+        return {};
     }
 
     Result<void> settle(const std::stop_token& stop) override {
         const std::lock_guard lock(mutex_);
         if (!unsettled_) return {};
-        SLUICE_CHECK(producer_->flush(settle_timeout, stop));
+        if (auto flushed = producer_->flush(settle_timeout, stop); !flushed) {
+            return refused(std::move(flushed).error());
+        }
         unsettled_ = false;
         return {};
     }
 
  private:
-    const kafka::ClientSettings settings_;
+    /// Where it is the login that was refused, the next attempt reads the references again.
+    Result<void> refused(Error error) {
+        if (error.code == ErrorCode::denied) {
+            producer_.reset();
+            SLUICE_TRY(auto credentials, config::resolve_again(source_));
+            settings_.properties = std::move(credentials.properties);
+        }
+        return error;
+    }
+
+    const config::Source source_;
+    kafka::ClientSettings settings_;
     const std::string topic_;
     const std::string plugin_;
     std::mutex mutex_;

@@ -97,10 +97,10 @@ class KafkaSource final : public Source {
     }
 
     Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>& topics) override {
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        SLUICE_TRY(const auto partitions,
-                   cluster->partitions(kafka::SubscribeTopics{{topics.begin(), topics.end()}},
-                                       look_up_timeout));
+        SLUICE_TRY(const auto partitions, look_up([&](kafka::Cluster& cluster) {
+                       return cluster.partitions(
+                           kafka::SubscribeTopics{{topics.begin(), topics.end()}}, look_up_timeout);
+                   }));
         std::map<std::string, std::string> ids;
         for (const auto& partition : partitions) {
             ids.emplace(partition.topic_partition.topic, partition.topic_id);
@@ -139,8 +139,9 @@ class KafkaSource final : public Source {
         const std::map<plan::TopicPartition, plan::Position>& positions) override {
         std::map<plan::TopicPartition, std::int64_t> offsets;
         for (const auto& [tp, position] : positions) offsets.emplace(tp, position.offset);
-        SLUICE_TRY(kafka::Cluster * cluster, this->cluster());
-        return cluster->set_committed_offsets(group, offsets, look_up_timeout);
+        return look_up([&](kafka::Cluster& cluster) {
+            return cluster.set_committed_offsets(group, offsets, look_up_timeout);
+        });
     }
 
     void release() override {
