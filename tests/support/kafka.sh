@@ -69,7 +69,8 @@ start() {
     stop "$dir"; rm -rf "$dir"; mkdir -p "$dir"
     local java; java_options
     read -r -a ports <<<"$(free_ports $((count * 2)))"
-    cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+    # Letters and digits only: an id that begins with '-' would be taken for an option.
+    cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' 'xy' | tr -d '=')
     for ((i = 1; i <= count; i++)); do
         voters+="${voters:+,}$i@127.0.0.1:${ports[$((i * 2 - 1))]}"
         bootstrap+="${bootstrap:+,}127.0.0.1:${ports[$((i * 2 - 2))]}"

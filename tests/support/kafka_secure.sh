@@ -69,7 +69,7 @@ offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 group.initial.rebalance.delay.ms=0
 PROPERTIES
-    "${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+    "${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'xy' | tr -d '=')" \
         -c "$dir/1/server.properties" >"$dir/1/format.log" 2>&1
     launch "$dir/1"
     await_port "$dir/1" "${ports[0]}"
