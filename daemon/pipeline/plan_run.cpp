@@ -58,11 +58,13 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
                                       abort_.get_token());
     // Each round without the records that lost the last one: there is nothing to wait for.
     while (!outcome && refusals_.take_batch_lost() && outcome.error().retriable && !interrupted()) {
+        const auto refused = refusals_.unstored();
+        if (refused.empty()) break;  // nothing new was named: no reason to believe in another round
         log::warning("running a batch again without the records that its sink refuses",
                      {{"pipeline", config_.name},
                       {"batch", plan.batch_id},
                       {"error", outcome.error().message}});
-        auto noted = co_await control([&] { return refusal.store(refusals_.unstored()); });
+        auto noted = co_await control([&] { return refusal.store(refused); });
         if (!noted) co_return std::move(noted).error();
         refusals_.stored();
         request.is_rerun = true;

@@ -21,7 +21,7 @@ std::string hex(std::uint64_t number) {
 
 }  // namespace
 
-std::string quoted(std::string_view name) {
+std::string quoted_name(std::string_view name) {
     std::string text = "\"";
     for (const char c : name) {
         if (c == '"') text += '"';
@@ -45,7 +45,7 @@ Sql::Sql(const Options& options, std::string_view schema, std::string_view pipel
     batches_ = in_schema("sluice_batches");
     lock_ = hash_of("sluice " + std::string(pipeline) + ' ' + target_);
     for (const Column& column : options.columns) {
-        columns_.push_back(quoted(column.name));
+        columns_.push_back(quoted_name(column.name));
         types_.push_back(column.sql_type);
     }
     column_list_ = joined(columns_);
@@ -56,7 +56,7 @@ Sql::Sql(const Options& options, std::string_view schema, std::string_view pipel
 }
 
 std::string Sql::in_schema(std::string_view name) const {
-    return quoted(schema_) + '.' + quoted(name);
+    return quoted_name(schema_) + '.' + quoted_name(name);
 }
 
 std::string Sql::staging_prefix() const {

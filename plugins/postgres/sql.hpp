@@ -11,7 +11,7 @@
 namespace sluice::plugins::postgres {
 
 /// `name` in double quotes.
-std::string quoted(std::string_view name);
+std::string quoted_name(std::string_view name);
 
 /// 64 bits of FNV-1a: names of staging tables, the key of the advisory lock.
 std::uint64_t hash_of(std::string_view text);

@@ -116,8 +116,8 @@ void Target::create_once(const std::string& name, const std::string& sql) {
 
 void Target::prepare_table() {
     const std::string named = options_.schema.empty()
-                                  ? quoted(options_.table)
-                                  : quoted(options_.schema) + '.' + quoted(options_.table);
+                                  ? quoted_name(options_.table)
+                                  : quoted_name(options_.schema) + '.' + quoted_name(options_.table);
     std::string schema =
         first_value(main_.exec("SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = "
                                "c.relnamespace WHERE c.oid = "
