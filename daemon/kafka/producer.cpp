@@ -159,6 +159,10 @@ class TopicProducer final : public Producer {
                                            "kafka.message.max.bytes of the pipeline"};
         }
         if (code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) error.retriable = true;
+        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+            error.message = what() + ": not authorized; grant Write, which includes Describe: kafka-acls.sh "
+                                     "--add --allow-principal User:NAME --operation Write --topic " + topic_;
+        }
         return error;
     }
 
