@@ -101,7 +101,9 @@ class Pipeline::Impl {
     asio::awaitable<Result<void>> open();
     asio::awaitable<Result<void>> open_sink();
     asio::awaitable<void> close_sink();
-    asio::awaitable<Result<std::vector<plan::PartitionFacts>>> gather();
+    /// `known`: an end below one of these is doubted, and asked for again.
+    asio::awaitable<Result<std::vector<plan::PartitionFacts>>> gather(
+        const std::map<plan::TopicPartition, plan::Position>& known);
     asio::awaitable<Result<bool>> trigger();
     asio::awaitable<Result<void>> step_over(const plan::PlanOutcome& outcome);
     asio::awaitable<Result<void>> run_plan(const checkpoints::Plan& plan, bool is_rerun);

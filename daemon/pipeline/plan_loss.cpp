@@ -1,5 +1,6 @@
 // What was planned can't be read: other topics under the same names, heads that expired, plans given up.
 
+#include <algorithm>
 #include <set>
 
 #include "daemon/base/log.hpp"
@@ -30,7 +31,14 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
                                                            const Error& cause) {
     // Consumers remember where a log ended, which may not be true of it any more.
     co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
-    auto facts = co_await gather();
+    // The plan was made of ends that were there: one below them may be the old answer of a new leader.
+    auto known = state_.positions;
+    for (const plan::PlannedRange& planned : plan.ranges) {
+        plan::Position& position = known[planned.range.topic_partition];
+        position.offset = std::max(position.offset, planned.range.until);
+        position.topic_id = planned.topic_id;
+    }
+    auto facts = co_await gather(known);
     if (!facts) co_return std::move(facts).error();
     plan::PlanLosses lost = plan::decide_plan_losses(plan.ranges, *facts);
     if (lost.losses.empty() || (lost.can_be_run && lost.read_from == adjustments_)) {

@@ -13,15 +13,16 @@ Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
     return std::chrono::duration_cast<Milliseconds>(env_.clock.steady() - *last_run_);
 }
 
-asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather() {
-    co_return co_await with_retries("look up offsets", [this] {
-        return control([this] { return source_->facts(state_.positions, abort_.get_token()); });
+asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather(
+    const std::map<plan::TopicPartition, plan::Position>& known) {
+    co_return co_await with_retries("look up offsets", [&] {
+        return control([&] { return source_->facts(known, abort_.get_token()); });
     });
 }
 
 /// True when the pipeline is done.
 asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
-    auto facts = co_await gather();
+    auto facts = co_await gather(state_.positions);
     if (!facts) co_return std::move(facts).error();
     const bool bounded = config_.trigger.kind == config::TriggerKind::available_now;
     if (bounded && !end_bounds_) {

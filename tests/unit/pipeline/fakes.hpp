@@ -36,6 +36,9 @@ struct FakeKafka {
     std::function<Result<void>(const plan::PlannedRange&)> before_read;
     std::function<Result<void>()> before_facts;
     std::function<Result<void>()> before_ids;  ///< asked before the sink commits
+    /// What a look-up says instead of the truth, given the positions it may not be below.
+    std::function<void(std::vector<plan::PartitionFacts>&, const std::map<TopicPartition, plan::Position>&)>
+        amend_facts;
     std::mutex mutex;
     std::map<std::string, std::map<TopicPartition, std::int64_t>> groups;
     std::function<Result<void>()> before_export;
@@ -55,11 +58,12 @@ class FakeSource final : public Source {
     Result<std::string> cluster_id() override { return std::string("cluster-1"); }
     bool covers(const TopicPartition&) const override { return true; }
 
-    Result<std::vector<plan::PartitionFacts>> facts(const std::map<TopicPartition, plan::Position>&,
-                                                    const std::stop_token&) override {
+    Result<std::vector<plan::PartitionFacts>> facts(
+        const std::map<TopicPartition, plan::Position>& known, const std::stop_token&) override {
         if (kafka_.before_facts) SLUICE_CHECK(kafka_.before_facts());
         std::vector<plan::PartitionFacts> facts;
         for (const auto& [tp, fact] : kafka_.partitions) facts.push_back(fact);
+        if (kafka_.amend_facts) kafka_.amend_facts(facts, known);
         return facts;
     }
 
