@@ -171,6 +171,8 @@ auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step
     for (int attempt = 1;; ++attempt) {
         auto result = co_await step();
         if (result || needs_a_person(result.error())) co_return result;
+        // A write that failed may be on disk all the same: run() reads the checkpoint anew first.
+        if (result.error().code == ErrorCode::storage) co_return result;
         if (interrupted()) co_return interruption();
         const Error& error = result.error();
         if (timeout && env_.clock.steady() - started >= *timeout) {
