@@ -161,7 +161,8 @@ class Store {
     [[nodiscard]] virtual Result<std::vector<RefusedRecord>> refused(const std::string& pipeline,
                                                                      std::uint64_t batch_id) const = 0;
 
-    /// Losses seen while no plan or commit steps over them (failOnDataLoss: true). Known ones are kept.
+    /// Losses seen while no plan or commit steps over them: an operator has to accept them, or the batch
+    /// that will step over them is still to be run. Known ones are kept.
     virtual Result<void> put_losses(const std::string& pipeline, const std::vector<LossEntry>& losses) = 0;
 
     /// An operator moves positions (offsets set/reset/skip, losses accept): positions + audit entry,

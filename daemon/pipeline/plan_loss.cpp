@@ -62,9 +62,13 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
         if (!given_up) co_return std::move(given_up).error();
         co_return true;
     }
+    // Written down before the sink has the rest: once it has, a crash leaves nobody who would look again.
+    auto entries = as_entries(lost.losses, plan.batch_id, true);
+    auto noted = co_await control([&] { return env_.store.put_losses(config_.name, entries); });
+    if (!noted) co_return std::move(noted).error();
     adjustments_ = std::move(lost.read_from);
     next_of_plan_ = std::move(lost.next);
-    losses_of_plan_ = as_entries(lost.losses, plan.batch_id, true);
+    losses_of_plan_ = std::move(entries);
     co_return Error{ErrorCode::unavailable, cause.message, true};
 }
 

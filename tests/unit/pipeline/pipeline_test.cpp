@@ -275,6 +275,36 @@ TEST_CASE("an old end between the position and the plan's end is doubted, and no
     CHECK(world.store->losses("orders")->empty());
 }
 
+TEST_CASE("a loss that a batch steps over is in the ledger before the sink has the batch") {
+    World world;
+    world.config.source.fail_on_data_loss = false;
+    world.config.source.max_offsets_per_trigger = config::Unlimited{};
+    world.kafka.set("orders", 0, 0, 20);
+    int reads = 0;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (++reads == 1) world.kafka.set("orders", 0, 6, 20);
+        return {};
+    };
+    bool doubt = false;
+    world.target.answer = [&](const std::string& call) -> sink::Reply {
+        if (call != "commit 0") return {};
+        world.target.committed[0] = world.target.visible = world.target.staged;
+        world.kafka.set("orders", 0, 12, 20);  // by the time anybody looks again
+        doubt = true;
+        return {sink::Status::retry, "the answer was lost", ""};
+    };
+    world.config.errors.retry_delay_max = 20s;
+    world.run([&](Pipeline& pipeline) {
+        if (doubt && pipeline.status().state == State::retrying) pipeline.abort();
+    });
+    CHECK(world.store->load("orders")->unfinished.has_value());
+    world.target.answer = {};
+    CHECK(world.run().state == State::done);
+    CHECK(world.store->batch("orders", 0)->commit->state == checkpoints::BatchState::recovered);
+    REQUIRE(world.store->losses("orders")->size() == 1);
+    CHECK(plan::records_lost(world.store->losses("orders")->at(0).loss) == 6);
+}
+
 TEST_CASE("once takes everything in one batch, whatever the limits say") {
     World world;
     world.config.trigger.kind = config::TriggerKind::once;
