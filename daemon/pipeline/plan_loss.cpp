@@ -80,6 +80,16 @@ asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Pl
     move.abandon_unfinished = true;
     move.positions = lost.next;
     move.accept = as_entries(lost.losses, plan.batch_id, true);
+    // What is new to the pipeline was promised from the plan's beginning on.
+    for (const plan::PlannedRange& planned : plan.ranges) {
+        const plan::TopicPartition& tp = planned.range.topic_partition;
+        const bool is_lost = std::any_of(lost.losses.begin(), lost.losses.end(), [&](const auto& loss) {
+            return loss.topic_partition == tp;
+        });
+        if (is_lost || state_.positions.contains(tp)) continue;
+        move.positions.try_emplace(
+            tp, plan::Position{planned.range.from, planned.leader_epoch, planned.topic_id, -1});
+    }
     std::uint64_t count = 0;
     for (const plan::Loss& loss : lost.losses) {
         count += plan::records_lost(loss);

@@ -81,7 +81,9 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     }
     for (const auto& [tp, position] : next_of_plan_) {
         auto& after = outcome->positions[tp];
-        if (position.offset > after.offset) after = position;  // the loss goes on past the plan
+        if (position.offset <= after.offset) continue;
+        after = position;  // the loss goes on past the plan, which moves it all the same
+        after.last_advanced = static_cast<std::int64_t>(plan.batch_id);
     }
     outcome->commit.attempts = static_cast<std::uint32_t>(attempt);
     std::optional<checkpoints::Receipt> receipt;

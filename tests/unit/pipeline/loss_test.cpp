@@ -124,6 +124,43 @@ TEST_CASE("what expired past the end of a plan is one loss, counted once in the 
     CHECK(world.store->load("orders")->positions.at(orders0).offset == 20);
 }
 
+TEST_CASE("a loss past the end of a plan leaves the partition its turn: its batch was the last to move it") {
+    Loss world;
+    world.config.source.max_offsets_per_trigger = std::int64_t{10};
+    world.kafka.partitions.erase({"payments", 0});
+    bool expired = false;
+    world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+        if (!std::exchange(expired, true)) world.kafka.set("orders", 0, 20, 20);
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    const auto position = world.store->load("orders")->positions.at(orders0);
+    CHECK(position.offset == 20);
+    CHECK(position.last_advanced == 0);
+}
+
+TEST_CASE("a partition that is new keeps its place when its first plan is given up for another's loss") {
+    Loss world;
+    CHECK(world.run().state == State::done);
+    world.kafka.set("fresh", 0, 3, 9, "id-f");
+    world.kafka.set("payments", 0, 0, 8, "id-p");
+    bool is_recreated = false;
+    int looks = 0;  // since then: the first one gives the plan up
+    world.before_commit([&] {
+        world.kafka.set("payments", 0, 0, 2, "id-p2");
+        is_recreated = true;
+    });
+    world.kafka.before_facts = [&]() -> Result<void> {
+        if (is_recreated && ++looks == 2) world.kafka.set("fresh", 0, 5, 9, "id-f");
+        return {};
+    };
+    CHECK(world.run().state == State::done);
+    const auto ledger = world.ledger();
+    const plan::Loss since{{"fresh", 0}, plan::LossKind::expired, "id-f", 3, 5, 5};
+    CHECK(std::any_of(ledger.begin(), ledger.end(), [&](const auto& entry) { return entry.loss == since; }));
+    CHECK(world.store->load("orders")->positions.at({"fresh", 0}).offset == 9);
+}
+
 TEST_CASE("a cluster that can't tell topic ids, or not just now, loses nothing") {
     Loss world;
     int asked = 0;
