@@ -19,11 +19,30 @@ json::object entry_json(const LossEntry& entry) {
     return object;
 }
 
+bool is_of_a_log_that_is_gone(plan::LossKind kind) {
+    return kind == plan::LossKind::topic_gone || kind == plan::LossKind::partition_gone ||
+           kind == plan::LossKind::topic_recreated;
+}
+
+/// Positions, and where the unfinished plan begins in partitions that have none yet.
+std::map<plan::TopicPartition, plan::Position> promised(const checkpoints::PipelineState& state) {
+    auto positions = state.positions;
+    if (!state.unfinished) return positions;
+    for (const auto& planned : state.unfinished->ranges) {
+        positions.try_emplace(
+            planned.range.topic_partition,
+            plan::Position{planned.range.from, planned.leader_epoch, planned.topic_id, -1});
+    }
+    return positions;
+}
+
 /// Whether the ledger has `found` in `entry` already. A plan knows more of what was lost than a
 /// position does, so that the same loss seen again may be shorter.
 bool covers(const plan::Loss& entry, const plan::Loss& found) {
     return entry.topic_partition == found.topic_partition && entry.topic_id == found.topic_id &&
-           entry.from == found.from && entry.until >= found.until;
+           entry.from == found.from && entry.until >= found.until &&
+           (entry.kind == found.kind || (is_of_a_log_that_is_gone(entry.kind) &&
+                                         is_of_a_log_that_is_gone(found.kind)));
 }
 
 /// Offsets lost of all entries together, none counted twice where they overlap.
@@ -79,8 +98,9 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     if (!state.initial_offsets && move.accept.empty()) return answer;
 
     const auto source = context.make_source(*configuration);
-    SLUICE_TRY(const auto facts, source->facts(state.positions, std::stop_token{}));
-    const auto decision = plan::decide_losses(state.positions, facts);
+    const auto positions = promised(state);
+    SLUICE_TRY(const auto facts, source->facts(positions, std::stop_token{}));
+    const auto decision = plan::decide_losses(positions, facts);
     for (const plan::Loss& loss : decision.losses) {
         concerned.insert(loss.topic_partition);
         const bool is_known = std::any_of(move.accept.begin(), move.accept.end(), [&](const auto& entry) {
@@ -114,6 +134,14 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
         notes.emplace_back("batch " + std::to_string(state.unfinished->batch_id) +
                            " can't be read as planned and becomes abandoned; what is left of its ranges is "
                            "planned again under a new id");
+    }
+    if (move.abandon_unfinished) {
+        // What is new to the pipeline was promised from the plan's beginning on.
+        for (const plan::StartAt& start : decision.starts) {
+            if (state.positions.contains(start.topic_partition)) continue;
+            if (!positions.contains(start.topic_partition)) continue;
+            move.positions.try_emplace(start.topic_partition, start.position);
+        }
     }
     for (const auto& entry : move.accept) {
         answer["losses"].as_array().push_back(to_json(entry.loss));

@@ -116,6 +116,32 @@ TEST_CASE("a loss that a plan knew the extent of is not recorded a second time w
     CHECK(fixture.store->load("orders")->positions.at({"orders", 0}).topic_id == "id-new");
 }
 
+TEST_CASE("a topic that was created anew is a loss of its own, whatever had expired of the old one") {
+    Fixture fixture;
+    fixture.start_with({{{"orders", 0}, 812}});
+    note_loss(fixture, expired);
+    for (auto& fact : fixture.cluster.facts) {
+        if (fact.topic_partition == plan::TopicPartition{"orders", 0}) fact.topic_id = "id-new";
+    }
+    accepted(fixture, true);
+    const auto ledger = fixture.store->losses("orders");
+    REQUIRE(ledger);
+    REQUIRE(ledger->size() == 2);
+    CHECK(std::any_of(ledger->begin(), ledger->end(), [](const auto& entry) {
+        return entry.accepted && entry.loss.kind == plan::LossKind::topic_recreated;
+    }));
+}
+
+TEST_CASE("partitions without a position keep their place when the plan that began them is abandoned") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 812}});
+    fixture.put_plan({{{"orders", 0}, 812, 2000}, {{"orders", 1}, 3000, 4000}});
+    note_loss(fixture, expired);
+    CHECK(accepted(fixture, true).at("abandons") == 0);
+    CHECK(fixture.position({"orders", 0}) == 1000);
+    CHECK(fixture.position({"orders", 1}) == 3000);
+}
+
 TEST_CASE("with nothing lost there is nothing to accept") {
     Fixture fixture;
     fixture.start_with({{{"orders", 0}, 1000}});
