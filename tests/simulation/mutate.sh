@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Shows that the simulation can fail: applies each deliberate bug in mutations/ to a copy of the tree,
+# builds the simulation alone, and says which seed is the first to notice.
+#
+#   tests/simulation/mutate.sh [NAME…]      names of patches, without .patch; all of them by default
+#
+# SLUICE_MUTATE_DIR     a copy that is there already, and is used as it is (default: a new one, removed at the end)
+# SLUICE_MUTATE_PRESET  preset of CMake (default: test)
+# SLUICE_MUTATE_SEEDS   how many seeds to try (default: 10000)
+# Exit code: 0 when every bug was caught, 1 otherwise.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+preset=${SLUICE_MUTATE_PRESET:-test}
+seeds=${SLUICE_MUTATE_SEEDS:-10000}
+
+if [ -n "${SLUICE_MUTATE_DIR:-}" ]; then
+    copy=$SLUICE_MUTATE_DIR
+else
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+    git -C "$root" ls-files -z | tar -C "$root" --null -T - -c | tar -C "$copy" -x
+    mkdir -p "$copy/build"
+    [ ! -d "$root/build/deps" ] || ln -s "$root/build/deps" "$copy/build/deps"
+fi
+cd "$copy"
+cmake --preset "$preset" >"$copy/build/mutate.log" 2>&1
+folder=$(sed -n 's/.*Build files have been written to: //p' "$copy/build/mutate.log")
+
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then
+    for patch in "$here"/mutations/*.patch; do names+=("$(basename "$patch" .patch)"); done
+fi
+missed=0
+printf '| bug | caught at seed | by |\n|---|---|---|\n'
+for name in "${names[@]}"; do
+    patch=$here/mutations/$name.patch
+    patch -s -p1 <"$patch"
+    if ! cmake --build "$folder" --target test_simulation >"$copy/build/mutate.log" 2>&1; then
+        printf '| %s | does not build: %s | |\n' "$name" "$copy/build/mutate.log"
+        missed=1
+        patch -s -R -p1 <"$patch"
+        continue
+    fi
+    set +e
+    SLUICE_SEEDS=1..$seeds timeout 600 "$folder/tests/test_simulation" -tc='whatever*' >"$copy/build/mutate.out" 2>&1
+    set -e
+    by=$(grep -a '^SEED ' "$copy/build/mutate.out" | tail -1 || true)
+    if [ -n "$by" ]; then
+        text=${by#*: }
+        printf '| %s | %s | %s |\n' "$name" "$(sed 's/^SEED \([0-9]*\):.*/\1/' <<<"$by")" "${text:0:110}"
+    else
+        printf '| %s | **not caught** | |\n' "$name"
+        missed=1
+    fi
+    patch -s -R -p1 <"$patch"
+done
+exit $missed
