@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "tests/unit/pipeline/doubtful_store.hpp"
 #include "tests/unit/pipeline/world.hpp"
 
 using namespace sluice;
@@ -303,6 +304,22 @@ TEST_CASE("a loss that a batch steps over is in the ledger before the sink has t
     CHECK(world.store->batch("orders", 0)->commit->state == checkpoints::BatchState::recovered);
     REQUIRE(world.store->losses("orders")->size() == 1);
     CHECK(plan::records_lost(world.store->losses("orders")->at(0).loss) == 6);
+}
+
+TEST_CASE("a write of the checkpoint that was refused, and is there all the same, stops nothing") {
+    World world;
+    auto doubtful = std::make_unique<DoubtfulStore>(
+        std::move(world.store), std::set<std::string>{"initial", "receipt", "plan", "commit"});
+    const DoubtfulStore& store = *doubtful;
+    world.store = std::move(doubtful);
+    world.target.answer = [](const std::string& call) {
+        return sink::Reply{sink::Status::ok, "", call.starts_with("open ") ? "opened" : ""};
+    };
+    world.kafka.set("orders", 0, 0, 25);
+    CHECK(world.run().state == State::done);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->load("orders")->positions.at(orders0).offset == 25);
+    CHECK(store.is_through());
 }
 
 TEST_CASE("once takes everything in one batch, whatever the limits say") {
