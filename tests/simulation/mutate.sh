@@ -35,11 +35,11 @@ missed=0
 printf '| bug | caught at seed | by |\n|---|---|---|\n'
 for name in "${names[@]}"; do
     patch=$here/mutations/$name.patch
-    patch -s -p1 <"$patch"
+    patch -s --no-backup-if-mismatch -p1 <"$patch"
     if ! cmake --build "$folder" --target test_simulation >"$copy/build/mutate.log" 2>&1; then
         printf '| %s | does not build: %s | |\n' "$name" "$copy/build/mutate.log"
         missed=1
-        patch -s -R -p1 <"$patch"
+        patch -s -R --no-backup-if-mismatch -p1 <"$patch"
         continue
     fi
     set +e
@@ -53,6 +53,6 @@ for name in "${names[@]}"; do
         printf '| %s | **not caught** | |\n' "$name"
         missed=1
     fi
-    patch -s -R -p1 <"$patch"
+    patch -s -R --no-backup-if-mismatch -p1 <"$patch"
 done
 exit $missed
