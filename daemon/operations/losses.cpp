@@ -45,8 +45,9 @@ bool covers(const plan::Loss& entry, const plan::Loss& found) {
                                          is_of_a_log_that_is_gone(found.kind)));
 }
 
-/// Offsets lost of all entries together, none counted twice where they overlap.
-std::uint64_t union_of(const std::vector<LossEntry>& entries) {
+}  // namespace
+
+std::uint64_t records_lost(const std::vector<LossEntry>& entries) {
     std::map<std::pair<plan::TopicPartition, std::string>, std::vector<std::pair<std::int64_t, std::int64_t>>>
         by_partition;
     for (const auto& entry : entries) {
@@ -65,8 +66,6 @@ std::uint64_t union_of(const std::vector<LossEntry>& entries) {
     return lost;
 }
 
-}  // namespace
-
 Result<json::object> list_losses(const Context& context, const std::string& pipeline) {
     SLUICE_CHECK(known(context, pipeline));
     SLUICE_TRY(const auto entries, context.store.losses(pipeline));
@@ -76,7 +75,7 @@ Result<json::object> list_losses(const Context& context, const std::string& pipe
                                           [](const auto& entry) { return !entry.accepted; });
     return json::object{{"pipeline", pipeline},
                         {"unaccepted", unaccepted},
-                        {"records_lost", union_of(entries)},
+                        {"records_lost", records_lost(entries)},
                         {"losses", std::move(list)}};
 }
 
@@ -146,12 +145,12 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     for (const auto& entry : move.accept) {
         answer["losses"].as_array().push_back(to_json(entry.loss));
     }
-    answer["records_lost"] = union_of(move.accept);
+    answer["records_lost"] = records_lost(move.accept);
     if (!execute || move.accept.empty()) return answer;
 
     move.audit = {context.clock.wall(), "losses accept",
                   std::to_string(concerned.size()) + " partitions, " +
-                      std::to_string(union_of(move.accept)) + " offsets"};
+                      std::to_string(records_lost(move.accept)) + " offsets"};
     SLUICE_CHECK(context.store.put_move(pipeline, move));
     answer["executed"] = true;
     return answer;

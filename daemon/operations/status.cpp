@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/operations/json.hpp"
+#include "daemon/operations/losses.hpp"
 
 namespace sluice::operations {
 namespace {
@@ -116,9 +117,7 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
         object["last_commit_at"] = to_iso8601(newest->committed_at);
     }
     if (live != nullptr) add_live(object, *live);
-    std::uint64_t lost = 0;
-    for (const auto& entry : losses) lost += plan::records_lost(entry.loss);
-    object["records_lost"] = lost;
+    object["records_lost"] = records_lost(losses);
     object["unaccepted_losses"] = std::count_if(losses.begin(), losses.end(),
                                                 [](const auto& entry) { return !entry.accepted; });
     object["plugin"] = configuration->sink.plugin;

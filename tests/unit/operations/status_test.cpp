@@ -25,6 +25,24 @@ TEST_CASE("without a daemon the status is what is checkpointed") {
           parsed(R"([{"topic":"orders","partition":0,"position":1500,"latest":null}])"));
 }
 
+TEST_CASE("what two entries of the ledger name is lost once") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 1000}});
+    const auto lost = [](std::int64_t from, std::int64_t until) {
+        checkpoints::LossEntry entry;
+        entry.loss.topic_partition = {"orders", 0};
+        entry.loss.topic_id = "id-1";
+        entry.loss.from = from;
+        entry.loss.until = until;
+        entry.loss.adjusted_start = until;
+        return entry;
+    };
+    REQUIRE(fixture.store->put_losses("orders", {lost(100, 300), lost(100, 400), lost(200, 250), lost(500, 510)}));
+    const auto answer = status(fixture.context(), std::nullopt, false);
+    REQUIRE(answer);
+    CHECK(answer->at("pipelines").at(0).at("records_lost") == 310);
+}
+
 TEST_CASE("with a daemon the status is what the pipeline says of itself") {
     Fixture fixture;
     pipeline::Status live;
