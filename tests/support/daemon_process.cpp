@@ -42,10 +42,23 @@ pid_t spawn(const std::vector<std::string>& arguments,
     _exit(127);
 }
 
+/// <build>/tests/work by a short name: a Unix socket's path ends at 107 bytes, wherever the clone lies.
+std::filesystem::path work_root() {
+    namespace fs = std::filesystem;
+    const fs::path real = fs::path(SLUICE_TEST_BINARY_DIR) / "tests" / "work";
+    fs::create_directories(real);
+    std::ostringstream name;
+    name << "sluice-" << std::hex << std::hash<std::string>{}(real.string());
+    fs::path link = fs::temp_directory_path() / name.str();
+    std::error_code taken;  // by an earlier run, or by a test beside this one
+    fs::create_directory_symlink(real, link, taken);
+    if (!fs::equivalent(link, real)) throw std::runtime_error(link.string() + " is in the way: remove it");
+    return link;
+}
+
 }  // namespace
 
-WorkFolder::WorkFolder(const std::string& name)
-    : path_(std::filesystem::path(SLUICE_TEST_BINARY_DIR) / "tests" / "work" / name) {
+WorkFolder::WorkFolder(const std::string& name) : path_(work_root() / name) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
 }

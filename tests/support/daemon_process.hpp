@@ -12,7 +12,8 @@
 
 namespace sluice::test {
 
-/// A folder below <build>/tests/work, empty at the start; kept when the test failed.
+/// A folder below <build>/tests/work, empty at the start; kept afterwards. `path()` leads there through a
+/// link in the temporary folder, short enough for the sockets below it.
 class WorkFolder {
  public:
     explicit WorkFolder(const std::string& name);
