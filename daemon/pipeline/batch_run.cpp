@@ -16,20 +16,6 @@ Milliseconds since(SteadyTime start, const Clock& clock) {
     return std::chrono::duration_cast<Milliseconds>(clock.steady() - start);
 }
 
-sink::Batch as_sink_batch(const BatchRequest& request) {
-    sink::Batch batch{request.plan.batch_id, request.is_rerun, {}};
-    std::uint32_t index = 0;
-    for (const plan::PlannedRange& planned : request.plan.ranges) {
-        const auto& tp = planned.range.topic_partition;
-        batch.ranges.push_back({tp.topic, tp.partition, index, planned.range.from,
-                                planned.range.until,
-                                request.pipeline + "/" + std::to_string(batch.id) + "/" +
-                                    std::to_string(index)});
-        ++index;
-    }
-    return batch;
-}
-
 /// Ranges that end where no other range of the plan goes on: their consumers stay where they are.
 std::vector<bool> last_of_their_partition(const checkpoints::Plan& plan) {
     std::map<plan::TopicPartition, std::int64_t> ends;
@@ -91,7 +77,8 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
         while (!failure && next < ranges.size()) {
             const std::size_t index = next++;
             const auto adjusted = request.adjustments.find(index);
-            const RangeRequest task{ranges[index],
+            const RangeRequest task{request.plan,
+                                    ranges[index],
                                     request.pipeline,
                                     static_cast<std::uint32_t>(index),
                                     adjusted == request.adjustments.end() ? ranges[index].range.from
@@ -120,17 +107,17 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
     co_return outcomes;
 }
 
-BatchOutcome summarize(const BatchRequest& request, const std::vector<RangeOutcome>& ranges) {
+BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOutcome>& ranges) {
     BatchOutcome outcome;
-    outcome.commit.batch_id = request.plan.batch_id;
+    outcome.commit.batch_id = plan.batch_id;
     for (std::size_t i = 0; i < ranges.size(); ++i) {
-        const plan::PlannedRange& planned = request.plan.ranges[i];
+        const plan::PlannedRange& planned = plan.ranges[i];
         outcome.commit.books.push_back(ranges[i].books);
         plan::Position& position = outcome.positions[planned.range.topic_partition];
         if (planned.range.until < position.offset) continue;
         position.offset = planned.range.until;
         position.topic_id = planned.topic_id;
-        position.last_advanced = static_cast<std::int64_t>(request.plan.batch_id);
+        position.last_advanced = static_cast<std::int64_t>(plan.batch_id);
         // A range without a record keeps the epoch its start was recorded with.
         position.leader_epoch = ranges[i].last_leader_epoch >= 0 ? ranges[i].last_leader_epoch
                                                                  : planned.leader_epoch;
@@ -145,12 +132,33 @@ BatchOutcome summarize(const BatchRequest& request, const std::vector<RangeOutco
 
 }  // namespace
 
+sink::Batch as_sink_batch(const std::string& pipeline, const checkpoints::Plan& plan, bool is_rerun) {
+    sink::Batch batch{plan.batch_id, is_rerun, {}};
+    std::uint32_t index = 0;
+    for (const plan::PlannedRange& planned : plan.ranges) {
+        const auto& tp = planned.range.topic_partition;
+        batch.ranges.push_back({tp.topic, tp.partition, index, planned.range.from, planned.range.until,
+                                pipeline + "/" + std::to_string(batch.id) + "/" + std::to_string(index)});
+        ++index;
+    }
+    return batch;
+}
+
+BatchOutcome recovered_outcome(const checkpoints::Plan& plan, std::string receipt, WallTime now) {
+    BatchOutcome outcome = summarize(plan, std::vector<RangeOutcome>(plan.ranges.size()));
+    outcome.commit.state = checkpoints::BatchState::recovered;
+    outcome.commit.books.clear();
+    outcome.commit.committed_at = now;
+    outcome.receipt = std::move(receipt);
+    return outcome;
+}
+
 asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, Source& source,
                                                 sink::Sink& sink, BatchRequest request,
                                                 BatchProgress& progress, const Clock& clock,
                                                 std::stop_token stop) {
     const SteadyTime started = clock.steady();
-    const sink::Batch batch = as_sink_batch(request);
+    const sink::Batch batch = as_sink_batch(request.pipeline, request.plan, request.is_rerun);
     const auto doing = [&](const char* what) {
         progress.doing.store(what, std::memory_order_relaxed);
         progress.moved_at_ms.store(
@@ -201,12 +209,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         if (!same_topics) ranges = std::move(same_topics).error();
     }
     if (!ranges && already && ranges.error().code == ErrorCode::out_of_range) {
-        BatchOutcome outcome = summarize(request, std::vector<RangeOutcome>(request.plan.ranges.size()));
-        outcome.commit.state = checkpoints::BatchState::recovered;
-        outcome.commit.books.clear();
-        outcome.commit.committed_at = clock.wall();
-        outcome.receipt = begun->receipt;
-        co_return outcome;
+        co_return recovered_outcome(request.plan, begun->receipt, clock.wall());
     }
     std::optional<Error> failure;
     if (!ranges) {
@@ -228,15 +231,18 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         co_return std::move(*failure);
     }
 
-    BatchOutcome outcome = summarize(request, *ranges);
+    BatchOutcome outcome = summarize(request.plan, *ranges);
     outcome.receipt = begun->receipt;
     if (!already) {
         doing("sink commit");
         const SteadyTime commit_started = clock.steady();
         Result<sink::Reply> committed = co_await call([&] { return sink.commit(batch.id); });
         if (!committed || committed->status != sink::Status::ok) {
-            Error error = committed ? sink_error("commit", committed->message, committed->status)
-                                    : std::move(committed).error();
+            Error error = !committed ? std::move(committed).error()
+                          : committed->status == sink::Status::reject
+                              ? lose_batch("commit", committed->message, committed->refused,
+                                           request.refusal, request.pipeline, request.plan)
+                              : sink_error("commit", committed->message, committed->status);
             co_await abort();  // in doubt: begin with the same id has to find out
             co_return error;
         }

@@ -60,6 +60,12 @@ struct BatchOutcome {
     std::optional<std::int64_t> last_timestamp_ms;
 };
 
+/// The plan in a sink's terms, with the tokens of its ranges.
+sink::Batch as_sink_batch(const std::string& pipeline, const checkpoints::Plan& plan, bool is_rerun);
+
+/// What to checkpoint for a batch that the sink has, and that nobody counted.
+BatchOutcome recovered_outcome(const checkpoints::Plan& plan, std::string receipt, WallTime now);
+
 /// begin → [read → write] × ranges, `lanes` at a time → refused records are safe → commit. On any error the batch is aborted
 /// before the error is returned, so that nothing of it is visible and it can be run again.
 ///

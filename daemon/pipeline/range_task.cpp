@@ -13,6 +13,21 @@ std::int64_t steady_ms(const Clock& clock) {
     return std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count();
 }
 
+/// On the list of the batch; an error where no record may be refused.
+Result<void> note(const RefusalPolicy& refusal, const std::string& pipeline,
+                  const plan::TopicPartition& tp, std::int64_t offset, const std::string& reason) {
+    if (refusal.letters != nullptr) return refusal.refusals.add(tp, offset, reason);
+    return Error{ErrorCode::fatal,
+                 "the sink refused record " + plan::to_string(tp) + "@" + std::to_string(offset) + ": " +
+                     reason +
+                     ". Nothing was skipped: correct the sink, or step over that one record "
+                     "with `sluice offsets skip " +
+                     pipeline + " " + tp.topic + "/" + std::to_string(tp.partition) + "@" +
+                     std::to_string(offset) +
+                     " --execute`, or let refused records go to dead letters "
+                     "(errors.tolerance: all)"};
+}
+
 /// Hands records to a writer and counts what became of them.
 class Delivery {
  public:
@@ -87,16 +102,14 @@ class Delivery {
                 return write(records.subspan(half));
             }
             case SLUICE_REJECT_BATCH_LOST:
+            {
+                std::vector<sink::Refused> refused = reply.refused;
                 for (const sink::Reject& reject : reply.rejects) {
-                    SLUICE_CHECK(note(records[reject.index], reason_of(reject.reason)));
+                    refused.push_back({request_.index, records[reject.index].offset, reason_of(reject.reason)});
                 }
-                request_.refusal.refusals.lose_batch();
-                return Error{ErrorCode::unavailable,
-                             "the sink lost the batch over " + std::to_string(reply.rejects.size()) +
-                                 " records, the first one " +
-                                 name_of(records[reply.rejects.front().index]) + ": " +
-                                 reason_of(reply.rejects.front().reason),
-                             true};
+                return lose_batch("write", reply.message, refused, request_.refusal, request_.pipeline,
+                                  request_.plan);
+            }
             default:
                 accepted_ += records.size() - reply.rejects.size();
                 for (const sink::Reject& reject : reply.rejects) {
@@ -106,24 +119,9 @@ class Delivery {
         }
     }
 
-    /// On the list of the batch; an error where no record may be refused.
-    Result<void> note(const sluice_record& record, const std::string& reason) {
-        if (request_.refusal.letters == nullptr) {
-            const auto& tp = request_.range.range.topic_partition;
-            return Error{ErrorCode::fatal,
-                         "the sink refused record " + name_of(record) + ": " + reason +
-                             ". Nothing was skipped: correct the sink, or step over that one record "
-                             "with `sluice offsets skip " +
-                             request_.pipeline + " " + tp.topic + "/" + std::to_string(tp.partition) +
-                             "@" + std::to_string(record.offset) +
-                             " --execute`, or let refused records go to dead letters "
-                             "(errors.tolerance: all)"};
-        }
-        return request_.refusal.refusals.add(request_.range.range.topic_partition, record.offset, reason);
-    }
-
     Result<void> refuse(const sluice_record& record, const std::string& reason) {
-        SLUICE_CHECK(note(record, reason));
+        SLUICE_CHECK(note(request_.refusal, request_.pipeline, request_.range.range.topic_partition,
+                          record.offset, reason));
         ++dead_lettered_;
         if (writer_ == nullptr) return {};  // written before the sink committed
         sluice_headers headers{};
@@ -132,10 +130,6 @@ class Delivery {
             headers = handle->headers(handle);
         }
         return request_.refusal.letters->add(record, headers, reason, stop_);
-    }
-
-    [[nodiscard]] std::string name_of(const sluice_record& record) const {
-        return plan::to_string(request_.range.range.topic_partition) + "@" + std::to_string(record.offset);
     }
 
     sink::Writer* writer_;
@@ -155,6 +149,28 @@ Error sink_error(std::string_view call, const std::string& message, sink::Status
     std::string text = "sink " + std::string(call) + ": ";
     text += message.empty() ? std::string("answered ") + std::string(sink::name_of(status)) : message;
     return Error{retry ? ErrorCode::unavailable : ErrorCode::fatal, std::move(text), retry};
+}
+
+Error lose_batch(std::string_view call, const std::string& message,
+                 const std::vector<sink::Refused>& refused, const RefusalPolicy& refusal,
+                 const std::string& pipeline, const checkpoints::Plan& plan) {
+    const auto partition_of = [&plan](const sink::Refused& record) -> const plan::TopicPartition& {
+        return plan.ranges[record.range_index].range.topic_partition;
+    };
+    for (const sink::Refused& record : refused) {
+        const std::string& reason = record.reason.empty() ? message : record.reason;
+        auto noted = note(refusal, pipeline, partition_of(record), record.offset, reason);
+        if (!noted) return std::move(noted).error();
+    }
+    if (refused.empty()) return sink_error(call, message, sink::Status::retry);
+    refusal.refusals.lose_batch();
+    const sink::Refused& first = refused.front();
+    return Error{ErrorCode::unavailable,
+                 "the sink lost the batch over " + std::to_string(refused.size()) +
+                     " records, the first one " + plan::to_string(partition_of(first)) + "@" +
+                     std::to_string(first.offset) + ": " +
+                     (first.reason.empty() ? message : first.reason),
+                 true};
 }
 
 Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequest& request,
@@ -194,6 +210,10 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
     }
     if (writer) {
         const sink::Reply closed = writer->close(true);
+        if (closed.status == sink::Status::reject) {
+            return lose_batch("close_writer", closed.message, closed.refused, request.refusal,
+                              request.pipeline, request.plan);
+        }
         if (closed.status != sink::Status::ok) {
             return sink_error("close_writer", closed.message, closed.status);
         }

@@ -18,7 +18,8 @@ struct RangeOutcome {
 };
 
 struct RangeRequest {
-    const plan::PlannedRange& range;
+    const checkpoints::Plan& plan;
+    const plan::PlannedRange& range;  ///< of the plan, at `index`
     const std::string& pipeline;
     std::uint32_t index = 0;
     std::int64_t start = 0;   ///< range.from, or later when what lies before is lost
@@ -33,6 +34,12 @@ struct RangeRequest {
 Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequest& request,
                                BatchProgress& progress, const Clock& clock,
                                const std::stop_token& stop);
+
+/// REJECT that loses the batch, as an error: notes what was refused, so that the next attempt leaves it
+/// out. Fatal where no record may be refused; retriable after back-off when the sink named none.
+Error lose_batch(std::string_view call, const std::string& message,
+                 const std::vector<sink::Refused>& refused, const RefusalPolicy& refusal,
+                 const std::string& pipeline, const checkpoints::Plan& plan);
 
 /// A sink's answer as an error: RETRY is retriable, everything else but OK is fatal.
 Error sink_error(std::string_view call, const std::string& message, sink::Status status);

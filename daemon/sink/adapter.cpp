@@ -23,11 +23,12 @@ constexpr unsigned allows(std::initializer_list<int> statuses) {
 constexpr unsigned ok_or_fatal = allows({SLUICE_OK, SLUICE_FATAL});
 constexpr unsigned plain = allows({SLUICE_OK, SLUICE_RETRY, SLUICE_FATAL});
 constexpr unsigned of_begin = plain | allows({SLUICE_ALREADY_COMMITTED});
-constexpr unsigned of_write = plain | allows({SLUICE_REJECT});
+constexpr unsigned rejecting = plain | allows({SLUICE_REJECT});  // write, writer_close, commit
 
 struct Answer {
     Status status = Status::ok;
     std::string message;
+    std::vector<Refused> refused{};
 };
 
 Answer plugin_bug(const Host& host, const std::string& what) {
@@ -72,7 +73,9 @@ Answer ask(const Host& host, const char* function, unsigned allowed, Call::Kind 
     Call call(host, kind);
     try {
         const sluice_status status = call_plugin();
-        return checked(host, function, allowed, status, call.error());
+        Answer answer = checked(host, function, allowed, status, call.error());
+        if (answer.status == Status::reject) answer.refused = std::move(call.refused());
+        return answer;
     } catch (const std::exception& thrown) {
         return plugin_bug(
             host, std::string("threw an exception out of ") + function + "() (" +
@@ -111,7 +114,7 @@ Reply with_receipt(const Host& host, const char* function, Answer answer, sluice
 }
 
 Reply without_receipt(Answer answer) {
-    return {answer.status, std::move(answer.message), {}};
+    return {answer.status, std::move(answer.message), {}, std::move(answer.refused)};
 }
 
 /// sluice_config over values that live elsewhere, and longer than this.
@@ -137,6 +140,20 @@ sluice_range raw(const Range& range) noexcept {
             range.from,       range.until,     raw(range.token)};
 }
 
+/// What refuse() named, held against the batch: a plugin's bug instead when it is not of it.
+Answer checked_refused(const Host& host, const std::vector<Range>& ranges, Answer answer) {
+    for (const Refused& refused : answer.refused) {
+        if (refused.range_index < ranges.size() && refused.offset >= ranges[refused.range_index].from &&
+            refused.offset < ranges[refused.range_index].until) {
+            continue;
+        }
+        return plugin_bug(host, "refused offset " + std::to_string(refused.offset) + " of range " +
+                                    std::to_string(refused.range_index) +
+                                    ", which is not in the batch");
+    }
+    return answer;
+}
+
 /// The rejects of one write, checked and sorted; a text when the plugin made no sense.
 std::optional<std::string> take_rejects(const sluice_rejected& rejected, std::size_t count,
                                         std::vector<Reject>& rejects) {
@@ -144,6 +161,7 @@ std::optional<std::string> take_rejects(const sluice_rejected& rejected, std::si
         return "rejected records with the unknown kind " + std::to_string(rejected.kind);
     }
     if (rejected.kind == SLUICE_REJECT_ALL) return std::nullopt;  // names none: the host bisects
+    if (rejected.count == 0 && rejected.kind == SLUICE_REJECT_BATCH_LOST) return std::nullopt;
     if (rejected.count == 0 || rejected.items == nullptr) return "rejected records and named none";
     if (rejected.count > count) {
         return "rejected " + std::to_string(rejected.count) + " of " + std::to_string(count) +
@@ -171,9 +189,10 @@ std::optional<std::string> take_rejects(const sluice_rejected& rejected, std::si
 
 class PluginWriter final : public Writer {
  public:
-    /// `host` and `api` belong to the sink, which outlives its writers.
-    PluginWriter(const Host& host, const sluice_sink_api& api, sluice_writer* writer) noexcept
-        : host_(host), api_(api), writer_(writer) {}
+    /// All but `writer` belong to the sink, which outlives its writers; `ranges` are the batch's.
+    PluginWriter(const Host& host, const sluice_sink_api& api, const std::vector<Range>& ranges,
+                 sluice_writer* writer) noexcept
+        : host_(host), api_(api), ranges_(ranges), writer_(writer) {}
     PluginWriter(const PluginWriter&) = delete;
     PluginWriter& operator=(const PluginWriter&) = delete;
 
@@ -191,18 +210,24 @@ class PluginWriter final : public Writer {
         SLUICE_ASSERT(writer_ != nullptr);
         if (records.empty()) return {};
         sluice_rejected rejected{sizeof(sluice_rejected), SLUICE_REJECT_WHICH, nullptr, 0};
-        Answer answer = ask(host_, "writer_write", of_write, Call::Kind::write, [&] {
+        Answer answer = ask(host_, "writer_write", rejecting, Call::Kind::write, [&] {
             return api_.writer_write(writer_, records.data(), records.size(), &rejected);
         });
-        WriteReply reply{answer.status, std::move(answer.message), rejected.kind, {}};
-        if (reply.status != Status::reject) {
-            reply.reject_kind = SLUICE_REJECT_WHICH;
-            return reply;
+        WriteReply reply{Status::reject, {}, rejected.kind, {}, {}};
+        if (answer.status == Status::reject) {
+            if (const auto wrong = take_rejects(rejected, records.size(), reply.rejects)) {
+                answer = plugin_bug(host_, *wrong);
+            } else if (!answer.refused.empty() && rejected.kind != SLUICE_REJECT_BATCH_LOST) {
+                answer = plugin_bug(host_, "refused records of earlier calls and kept the batch");
+            } else {
+                answer = checked_refused(host_, ranges_, std::move(answer));
+            }
         }
-        if (const auto wrong = take_rejects(rejected, records.size(), reply.rejects)) {
-            Answer bug = plugin_bug(host_, *wrong);
-            return {bug.status, std::move(bug.message), SLUICE_REJECT_WHICH, {}};
+        if (answer.status != Status::reject) {
+            return {answer.status, std::move(answer.message), SLUICE_REJECT_WHICH, {}, {}};
         }
+        reply.message = std::move(answer.message);
+        reply.refused = std::move(answer.refused);
         return reply;
     }
 
@@ -210,13 +235,16 @@ class PluginWriter final : public Writer {
         SLUICE_ASSERT(writer_ != nullptr);
         // The plugin frees the writer whatever it answers.
         sluice_writer* const writer = std::exchange(writer_, nullptr);
-        return without_receipt(ask(host_, "writer_close", plain, Call::Kind::plain,
-                                   [&] { return api_.writer_close(writer, keep ? 1 : 0); }));
+        return without_receipt(checked_refused(
+            host_, ranges_, ask(host_, "writer_close", rejecting, Call::Kind::settle, [&] {
+                return api_.writer_close(writer, keep ? 1 : 0);
+            })));
     }
 
  private:
     const Host& host_;
     const sluice_sink_api& api_;
+    const std::vector<Range>& ranges_;
     sluice_writer* writer_;
 };
 
@@ -229,8 +257,8 @@ class PluginSink final : public Sink {
 
     ~PluginSink() override {
         // close() may count on no batch being begun.
-        if (begun_) {
-            const Reply reply = abort(*begun_);
+        if (is_begun_) {
+            const Reply reply = abort(batch_.id);
             if (reply.status != Status::ok) {
                 log::warning("batch was not aborted cleanly; the next start takes it up again",
                              {{"pipeline", host_->pipeline()}, {"reason", reply.message}});
@@ -260,7 +288,10 @@ class PluginSink final : public Sink {
         sluice_bytes receipt{nullptr, 0};
         Answer answer = ask(*host_, "begin", of_begin, Call::Kind::plain,
                             [&] { return api_.begin(sink_, &request, &receipt); });
-        if (answer.status == Status::ok) begun_ = batch.id;
+        if (answer.status == Status::ok) {
+            batch_ = batch;
+            is_begun_ = true;
+        }
         if (answer.status != Status::already_committed) return without_receipt(std::move(answer));
         return with_receipt(*host_, "begin", std::move(answer), receipt);
     }
@@ -274,19 +305,22 @@ class PluginSink final : public Sink {
             answer = plugin_bug(*host_, "answered ok to writer_open() and gave no writer");
         }
         if (answer.status != Status::ok) return {without_receipt(std::move(answer)), nullptr};
-        return {Reply{}, std::make_unique<PluginWriter>(*host_, api_, writer)};
+        return {Reply{}, std::make_unique<PluginWriter>(*host_, api_, batch_.ranges, writer)};
     }
 
     Reply commit(std::uint64_t batch_id) override {
-        begun_.reset();
+        is_begun_ = false;
         sluice_bytes receipt{nullptr, 0};
-        Answer answer = ask(*host_, "commit", plain, Call::Kind::plain,
-                            [&] { return api_.commit(sink_, batch_id, &receipt); });
+        Answer answer = checked_refused(
+            *host_, batch_.ranges, ask(*host_, "commit", rejecting, Call::Kind::settle, [&] {
+                return api_.commit(sink_, batch_id, &receipt);
+            }));
+        if (answer.status == Status::reject) return without_receipt(std::move(answer));
         return with_receipt(*host_, "commit", std::move(answer), receipt);
     }
 
     Reply abort(std::uint64_t batch_id) override {
-        begun_.reset();
+        is_begun_ = false;
         return without_receipt(ask(*host_, "abort", plain, Call::Kind::plain,
                                    [&] { return api_.abort(sink_, batch_id); }));
     }
@@ -295,7 +329,8 @@ class PluginSink final : public Sink {
     std::unique_ptr<Host> host_;
     const sluice_sink_api api_;
     sluice_sink* sink_;
-    std::optional<std::uint64_t> begun_;  ///< a batch begun, neither committed nor aborted yet
+    Batch batch_;            ///< the last one begun
+    bool is_begun_ = false;  ///< and neither committed nor aborted yet
 };
 
 }  // namespace

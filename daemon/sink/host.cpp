@@ -61,7 +61,7 @@ Host::Host(std::string plugin, const std::string& version, std::string pipeline,
       title_("plugin '" + plugin_ + "' " + version),
       stopping_(stopping),
       table_{sizeof(sluice_host), 0, this, &Host::log, &Host::set_error, &Host::headers,
-             &Host::stopping} {}
+             &Host::stopping, &Host::refuse} {}
 
 // The functions below are called by foreign code: nothing may be thrown into it. What can go wrong
 // is memory; then the line or the text is lost, and the call's status still says what happened.
@@ -103,6 +103,20 @@ sluice_headers Host::headers(const sluice_host* host, const sluice_record* recor
 std::int32_t Host::stopping(const sluice_host* host) noexcept {
     const Host* const self = self_of(host);
     return self != nullptr && self->stopping_.load(std::memory_order_relaxed) ? 1 : 0;
+}
+
+void Host::refuse(const sluice_host* host, std::uint32_t range_index, std::int64_t offset,
+                  sluice_string reason) noexcept {
+    const Host* const self = self_of(host);
+    if (self == nullptr) return;
+    try {
+        if (g_current == nullptr || g_current->host_ != self || g_current->kind_ == Call::Kind::plain) {
+            return self->misused("refuse");
+        }
+        g_current->refused_.push_back({range_index, offset, secrets::redacted(clean_text(reason))});
+    } catch (...) {
+        g_current->refused_.clear();  // out of memory: then the batch is run again as it is
+    }
 }
 
 void Host::misused(std::string_view function) const {

@@ -5,7 +5,9 @@
 #include <atomic>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "daemon/sink/sink.hpp"
 #include "sluice/sink.h"
 
 namespace sluice::sink {
@@ -37,6 +39,8 @@ class Host {
     static void set_error(const sluice_host* host, sluice_string message) noexcept;
     static sluice_headers headers(const sluice_host* host, const sluice_record* record) noexcept;
     static std::int32_t stopping(const sluice_host* host) noexcept;
+    static void refuse(const sluice_host* host, std::uint32_t range_index, std::int64_t offset,
+                       sluice_string reason) noexcept;
     /// A host function was called where sink.h forbids it: one warning in the log.
     void misused(std::string_view function) const;
 
@@ -48,10 +52,10 @@ class Host {
 };
 
 /// The call into a plugin that runs on this thread, for as long as this object lives: where
-/// set_error() leaves its text, and what allows headers().
+/// set_error() and refuse() leave what they were told, and what allows headers() and refuse().
 class Call {
  public:
-    enum class Kind { plain, write };
+    enum class Kind { plain, write, settle };  ///< settle: writer_close and commit
 
     explicit Call(const Host& host, Kind kind = Kind::plain) noexcept;
     ~Call();
@@ -60,6 +64,8 @@ class Call {
 
     /// The last text given to set_error() in this call.
     [[nodiscard]] const std::string& error() const noexcept { return error_; }
+    /// Everything given to refuse() in this call, as it came.
+    [[nodiscard]] std::vector<Refused>& refused() noexcept { return refused_; }
 
  private:
     friend class Host;
@@ -67,6 +73,7 @@ class Call {
     Kind kind_;
     Call* outer_;  ///< a sink that (legally) is called from inside another one's call
     std::string error_;
+    std::vector<Refused> refused_;
 };
 
 }  // namespace sluice::sink

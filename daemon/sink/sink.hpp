@@ -19,10 +19,18 @@ std::string_view name_of(Status status) noexcept;
 enum class Guarantee { at_least_once, idempotent, exactly_once };
 std::string_view name_of(Guarantee guarantee) noexcept;  // "at-least-once" …
 
+/// A record that was taken by an earlier call and refused later.
+struct Refused {
+    std::uint32_t range_index = 0;
+    std::int64_t offset = 0;
+    std::string reason;
+};
+
 struct Reply {
     Status status = Status::ok;
     std::string message;  ///< what the plugin gave to set_error(); never empty unless ok
     std::string receipt;  ///< of begin (already_committed), commit and open
+    std::vector<Refused> refused{};  ///< of close and commit that answer reject; inside the batch
 };
 
 struct Reject {
@@ -35,6 +43,7 @@ struct WriteReply {
     std::string message;
     std::int32_t reject_kind = SLUICE_REJECT_WHICH;
     std::vector<Reject> rejects;  ///< ascending, no index twice
+    std::vector<Refused> refused{};  ///< of earlier calls, when reject_kind is BATCH_LOST
 };
 
 struct Range {
@@ -57,7 +66,7 @@ class Writer {
  public:
     virtual ~Writer() = default;
     virtual WriteReply write(std::span<const sluice_record> records) = 0;
-    /// At most once, and the last call.
+    /// At most once, and the last call. reject: the batch is lost because of Reply::refused.
     virtual Reply close(bool keep) = 0;
 };
 
@@ -72,6 +81,7 @@ class Sink {
     virtual ~Sink() = default;
     virtual Reply begin(const Batch& batch) = 0;
     virtual WriterReply open_writer(const Range& range) = 0;
+    /// reject: nothing was kept because of Reply::refused; abort and begin follow, as after retry.
     virtual Reply commit(std::uint64_t batch_id) = 0;
     virtual Reply abort(std::uint64_t batch_id) = 0;
 };

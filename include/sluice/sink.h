@@ -110,7 +110,8 @@ enum {
     SLUICE_ALREADY_COMMITTED = 1,
     /* May work later. Nothing of this call was kept. The host backs off; set_error() says why. */
     SLUICE_RETRY = 2,
-    /* writer_write() only: see sluice_rejected. */
+    /* writer_write(): see sluice_rejected. writer_close(), commit(): the batch is lost, and is run
+     * again without the records that were named with host->refuse(). */
     SLUICE_REJECT = 3,
     /* A person has to look. The pipeline stops; set_error() says what to do. */
     SLUICE_FATAL = 4
@@ -136,8 +137,17 @@ typedef struct sluice_host {
      * most sinks never look. Valid until that call returns. [in call] */
     sluice_headers (*headers)(const struct sluice_host* host, const sluice_record* record);
 
-    /* Nonzero once the pipeline is being stopped: a long wait should end with RETRY. [any] */
+    /* Nonzero once the pipeline is being stopped: a long wait should end with RETRY, within 10 s, since
+     * the daemon leaves without those who don't. [any] */
     int32_t (*stopping)(const struct sluice_host* host);
+
+    /* Names a record of the begun batch that the target refused after it had been taken: an
+     * acknowledgement that came late, a constraint that is checked at the end. `range_index` is the
+     * place of its range in the batch. For writer_write() that answers REJECT with
+     * SLUICE_REJECT_BATCH_LOST, writer_close() and commit() that answer REJECT; forgotten otherwise.
+     * The reason is copied. [in call] */
+    void (*refuse)(const struct sluice_host* host, uint32_t range_index, int64_t offset,
+                   sluice_string reason);
 } sluice_host;
 
 /* ---- configuration ----------------------------------------------------------------------------- */
@@ -199,7 +209,8 @@ enum {
     SLUICE_REJECT_WHICH = 0,     /* `items` were refused, all others of the call were kept */
     SLUICE_REJECT_ALL = 1,       /* nothing of the call was kept; the host bisects to find the bad ones */
     SLUICE_REJECT_BATCH_LOST = 2 /* the whole batch is lost (a failed COPY): it is aborted and run again
-                                    without `items` */
+                                    without `items`, and without what host->refuse() named. With none
+                                    of either (a lost connection) it is run again after back-off */
 };
 
 typedef struct sluice_reject {
@@ -253,11 +264,13 @@ typedef struct sluice_sink_api {
                                   sluice_rejected* rejected);
 
     /* Frees the writer, whatever it answers. `keep` == 0: the batch is being aborted.
-     * OK, RETRY (the batch is aborted and run again), FATAL. [writer] */
+     * OK, RETRY (the batch is aborted and run again), REJECT (the same, at once, without what
+     * host->refuse() named), FATAL. [writer] */
     sluice_status (*writer_close)(sluice_writer* writer, int32_t keep);
 
     /* Makes the batch durable and visible, as one. The position is committed only after OK.
-     * RETRY: in doubt; abort(id) and begin(same id) follow. [pipeline] */
+     * OK, RETRY (in doubt: abort(id) and begin(same id) follow), REJECT (nothing was kept: the same
+     * follows, without what host->refuse() named), FATAL. [pipeline] */
     sluice_status (*commit)(sluice_sink* sink, uint64_t batch_id, sluice_bytes* receipt);
 } sluice_sink_api;
 

@@ -91,6 +91,11 @@ class [[nodiscard]] Status {
     static Status batch_lost(std::vector<Rejection> which) {
         return {SLUICE_REJECT_BATCH_LOST, std::move(which), "the batch was lost"};
     }
+    /// write(), close(), commit(): the whole batch is lost; it is run again without the records that
+    /// were named with Host::refuse() in the same call, or after back-off when none was.
+    static Status batch_lost(std::string why) {
+        return {SLUICE_REJECT_BATCH_LOST, {}, std::move(why)};
+    }
 
     [[nodiscard]] sluice_status code() const noexcept { return code_; }
     [[nodiscard]] bool is_ok() const noexcept { return code_ == SLUICE_OK; }
@@ -264,6 +269,12 @@ class Host {
     /// True once the pipeline is being stopped: a long wait should end with Retry. [any]
     [[nodiscard]] bool stopping() const noexcept {
         return has(&sluice_host::stopping) && host_->stopping(host_) != 0;
+    }
+
+    /// Names a record of the begun batch that the target refused after it had been taken; for a
+    /// write(), close() or commit() that answers Status::batch_lost(). `range_index` is Range::index.
+    void refuse(std::uint32_t range_index, std::int64_t offset, std::string_view reason) const noexcept {
+        if (has(&sluice_host::refuse)) host_->refuse(host_, range_index, offset, detail::raw(reason));
     }
 
     void set_error(std::string_view message) const noexcept {

@@ -41,6 +41,11 @@ Status plain_answer(const ServerError& error) {
                                             : Status::fatal(error.what());
 }
 
+/// A COPY that failed took the rows of earlier calls with it: trying this call again would not help.
+Status all_lost(Status answer) {
+    return answer.code() == SLUICE_RETRY ? Status::batch_lost(answer.text()) : answer;
+}
+
 }  // namespace
 
 Status PostgresSink::check(const Config& config) {
@@ -142,7 +147,7 @@ Status RowWriter::write(Records records) {
     try {
         if (rows_.size() >= put_at) put();
     } catch (const ServerError& error) {
-        return sink_.answer_to(error);
+        return all_lost(sink_.answer_to(error));
     }
     return rejections.empty() ? Status() : Status::reject(std::move(rejections));
 }
@@ -171,7 +176,7 @@ Status RowWriter::write_carefully(Records records) {
             rejections.push_back({places[row], why});
     } catch (const ServerError& error) {
         rows_.clear();
-        return plain_answer(error);
+        return all_lost(plain_answer(error));
     }
     rows_.clear();
     return rejections.empty() ? Status() : Status::reject(std::move(rejections));

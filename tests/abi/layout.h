@@ -43,6 +43,7 @@ AT(sluice_host, log, 16);
 AT(sluice_host, set_error, 24);
 AT(sluice_host, headers, 32);
 AT(sluice_host, stopping, 40);
+AT(sluice_host, refuse, 48);
 AT(sluice_option, name, 0);
 AT(sluice_option, type, 16);
 AT(sluice_option, flags, 20);

@@ -144,7 +144,22 @@ struct FakeTarget {
     std::function<sink::WriteReply(const sluice_record&)> write;
     std::set<std::int64_t> bad;  ///< offsets that are refused, as `refusal` says
     std::int32_t refusal = SLUICE_REJECT_WHICH;
+    std::string refused_late;  ///< "close_writer" or "commit": they are taken first, and refused there
     std::mutex mutex;
+
+    /// What a call answers that may refuse what was taken before (all of it is of the first range).
+    sink::Reply ask_late(const std::string& call) {
+        sink::Reply reply = ask(call);
+        if (refused_late.empty() || !call.starts_with(refused_late)) return reply;
+        const std::lock_guard lock(mutex);
+        for (const auto& [tp, offset] : staged) {
+            if (!bad.contains(offset)) continue;
+            reply.status = sink::Status::reject;
+            reply.message = "came late";
+            reply.refused.push_back({0, offset, "not a number"});
+        }
+        return reply;
+    }
 
     sink::Reply ask(const std::string& call) {
         const std::lock_guard lock(mutex);
@@ -169,7 +184,7 @@ class FakeSink final : public sink::Sink {
         return {target_.ask("open_writer"), std::make_unique<FakeWriter>(target_)};
     }
     sink::Reply commit(std::uint64_t id) override {
-        sink::Reply reply = target_.ask("commit " + std::to_string(id));
+        sink::Reply reply = target_.ask_late("commit " + std::to_string(id));
         if (reply.status != sink::Status::ok) return reply;
         target_.committed[id] = target_.staged;
         target_.visible.insert(target_.staged.begin(), target_.staged.end());
@@ -191,7 +206,7 @@ class FakeSink final : public sink::Sink {
                 return refused;
             }
             for (const sluice_record& record : records) {
-                if (target_.bad.contains(record.offset)) continue;
+                if (target_.refused_late.empty() && target_.bad.contains(record.offset)) continue;
                 if (target_.write) {
                     sink::WriteReply reply = target_.write(record);
                     if (reply.status != sink::Status::ok) return reply;
@@ -202,11 +217,14 @@ class FakeSink final : public sink::Sink {
             }
             return refused;
         }
-        sink::Reply close(bool) override { return target_.ask("close_writer"); }
+        sink::Reply close(bool keep) override {
+            return keep ? target_.ask_late("close_writer") : target_.ask("close_writer");
+        }
 
      private:
         [[nodiscard]] sink::WriteReply refuse(std::span<const sluice_record> records) const {
             sink::WriteReply reply;
+            if (!target_.refused_late.empty()) return reply;
             for (std::size_t i = 0; i < records.size(); ++i) {
                 if (!target_.bad.contains(records[i].offset)) continue;
                 reply.status = sink::Status::reject;

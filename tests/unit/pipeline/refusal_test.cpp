@@ -63,6 +63,34 @@ TEST_CASE("a lost batch is run again with the same ranges, without the records t
     CHECK(world.store->batch("orders", 0)->plan.ranges.at(0).range.until == 20);
 }
 
+TEST_CASE("records refused only when a writer is closed, or at the commit, go to the dead letters too") {
+    for (const char* const call : {"close_writer", "commit"}) {
+        CAPTURE(call);
+        TolerantWorld world(SLUICE_REJECT_WHICH);
+        world.target.refused_late = call;
+        CHECK(world.run().state == State::done);
+        CHECK(world.target.visible == all_but_bad(world));
+        CHECK(world.letters.settled.at(0) == Offsets{3, 4, 19});
+        CHECK(world.store->batch("orders", 0)->commit->books.at(0).dead_lettered == 3);
+        CHECK(world.store->batch("orders", 0)->commit->attempts == 1);  // nobody had to wait
+    }
+}
+
+TEST_CASE("a batch that was lost without a refused record is run again as it is") {
+    TolerantWorld world(SLUICE_REJECT_WHICH);
+    world.target.bad.clear();
+    int losses = 2;
+    world.target.write = [&](const sluice_record& record) -> sink::WriteReply {
+        if (record.offset != 12 || losses-- <= 0) return {};
+        return {sink::Status::reject, "the connection was lost", SLUICE_REJECT_BATCH_LOST, {}};
+    };
+    CHECK(world.run().state == State::done);
+    CHECK(losses == -1);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.letters.settled.empty());
+    CHECK(world.store->batch("orders", 0)->commit->attempts == 3);
+}
+
 TEST_CASE("records known to be refused are left out after a crash, and written to the dead letters") {
     TolerantWorld world(SLUICE_REJECT_WHICH);
     REQUIRE(world.store->put_initial("orders", "{}", {{orders0, {0, -1, "id-1", -1}}}));
@@ -115,6 +143,16 @@ TEST_CASE("without tolerance the one refused record is found and named, with the
         CHECK(world.target.visible.empty());
         CHECK_FALSE(world.store->batch("orders", 0)->commit);
     }
+}
+
+TEST_CASE("without tolerance a record refused at the commit is named as well, and nothing is visible") {
+    TolerantWorld world(SLUICE_REJECT_WHICH);
+    world.config.errors = {};
+    world.target.refused_late = "commit";
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK(status.reason.find("record orders-0@3: not a number") != std::string::npos);
+    CHECK(world.target.visible.empty());
 }
 
 TEST_CASE("a sink that refuses everything stops the pipeline instead of filling the dead letters") {

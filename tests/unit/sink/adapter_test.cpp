@@ -375,7 +375,6 @@ TEST_CASE("rejects that make no sense are fatal, and say which") {
     CHECK(contains(refused(rejecting({item(2)})), "rejected record 2 of a call with 2"));
     CHECK(contains(refused(rejecting({item(1), item(1)})), "rejected record 1 twice"));
     CHECK(contains(refused(rejecting({})), "rejected records and named none"));
-    CHECK(contains(refused(rejecting({}, SLUICE_REJECT_BATCH_LOST)), "named none"));
     CHECK(contains(refused(rejecting({item(0)}, 3)), "unknown kind 3"));
     CHECK(contains(refused(rejecting({item(0)}, -1)), "unknown kind -1"));
     CHECK(contains(refused([](const sluice_record*, std::size_t, sluice_rejected* rejected) {
@@ -391,6 +390,61 @@ TEST_CASE("rejects that make no sense are fatal, and say which") {
                        return SLUICE_REJECT;
                    }),
                    "named none"));
+}
+
+TEST_CASE("a lost batch names records of earlier calls through refuse(), or none at all") {
+    Script script;
+    const auto sink = open_sink_now();
+    const auto writer = open_writer_now(*sink);
+    const std::vector<sluice_record> records(2);
+    const auto refusing = [&](std::int64_t offset, std::int32_t kind) {
+        script.write = [&script, offset, kind](const auto*, std::size_t, sluice_rejected* rejected) {
+            script.host->refuse(script.host, 0, offset, SLUICE_STRING("not a number"));
+            rejected->kind = kind;
+            return SLUICE_REJECT;
+        };
+        return writer->write(records);
+    };
+    const WriteReply lost = refusing(19, SLUICE_REJECT_BATCH_LOST);
+    CHECK(lost.status == Status::reject);
+    REQUIRE(lost.refused.size() == 1);
+    CHECK(lost.refused[0].offset == 19);
+    CHECK(lost.refused[0].reason == "not a number");
+    CHECK(contains(refusing(20, SLUICE_REJECT_BATCH_LOST).message, "refused offset 20 of range 0, which is not in"));
+    CHECK(contains(refusing(12, SLUICE_REJECT_ALL).message, "and kept the batch"));
+    script.write = rejecting({}, SLUICE_REJECT_BATCH_LOST);
+    const WriteReply for_nothing = writer->write(records);
+    CHECK(for_nothing.status == Status::reject);
+    CHECK(for_nothing.refused.empty());
+}
+
+TEST_CASE("writer_close and commit may refuse records; what is refused outside of such a call is forgotten") {
+    Script script;
+    const auto sink = open_sink_now();
+    const auto refuse = [&] { script.host->refuse(script.host, 0, 10, SLUICE_STRING("late")); };
+    auto writer = open_writer_now(*sink);
+    script.writer_close = [&](bool) {
+        refuse();
+        return SLUICE_REJECT;
+    };
+    const Reply closed = writer->close(true);
+    CHECK(closed.status == Status::reject);
+    CHECK(closed.refused.size() == 1);
+    script.commit = [&](sluice_bytes*) {
+        refuse();
+        return SLUICE_REJECT;
+    };
+    CHECK(sink->commit(7).refused.size() == 1);
+    script.commit = [&](sluice_bytes*) {
+        refuse();
+        return script.fails(SLUICE_RETRY, "gone");
+    };
+    CHECK(sink->commit(7).refused.empty());
+    script.begin = [&](const auto&, sluice_bytes*) {
+        refuse();
+        return SLUICE_OK;
+    };
+    CHECK(sink->begin(batch7).refused.empty());
 }
 
 TEST_CASE("a writer that is destroyed without close is closed with keep = 0, and only once") {
