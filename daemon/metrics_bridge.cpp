@@ -1,6 +1,7 @@
 #include "daemon/metrics_bridge.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -8,8 +9,8 @@ namespace {
 metrics::State as_metric(pipeline::State state) {
     switch (state) {
         case pipeline::State::starting: return metrics::State::starting;
-        case pipeline::State::running:
-        case pipeline::State::caught_up: return metrics::State::running;
+        case pipeline::State::running: return metrics::State::running;
+        case pipeline::State::caught_up: return metrics::State::caught_up;
         case pipeline::State::retrying: return metrics::State::retrying;
         case pipeline::State::stalled: return metrics::State::stalled;
         case pipeline::State::paused: return metrics::State::paused;
@@ -69,6 +70,10 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
             it = known.erase(it);
         }
     }
+    auto& lost = lost_[status.name];
+    for (const auto& [kind, records] : status.records_lost) {
+        series->add_lost(kind, records - std::exchange(lost[kind], records));
+    }
     std::uint64_t& restarts = restarts_[status.name];
     for (; restarts < status.restarts; ++restarts) series->count_restart();
     if (status.state != pipeline::State::retrying) {
@@ -82,7 +87,8 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
     attempt = status.attempt;
 }
 
-void MetricsBridge::sample(const kafka::PoolStats& pool) {
+void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool) {
+    for (const auto& status : statuses) metrics_.pipeline(status.name)->set_state(as_metric(status.state));
     const std::lock_guard lock(mutex_);
     const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {
         for (std::uint64_t i = before; i < now; ++i) count();

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "checkpoints/store.hpp"
 #include "daemon/kafka/consumer_pool.hpp"
@@ -20,8 +21,8 @@ class MetricsBridge {
 
     /// After every change of a pipeline; `commit` when a batch was committed.
     void observe(const pipeline::Status& status, const checkpoints::Commit* commit);
-    /// Before a scrape: what is only known as a sum so far.
-    void sample(const kafka::PoolStats& pool);
+    /// Before a scrape: what nobody reports, being a sum, or a pipeline that has not moved for a while.
+    void sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool);
 
  private:
     metrics::Metrics& metrics_;
@@ -29,6 +30,7 @@ class MetricsBridge {
     std::map<std::string, std::set<plan::TopicPartition>> partitions_;
     std::map<std::string, int> attempts_;
     std::map<std::string, std::uint64_t> restarts_;
+    std::map<std::string, std::map<plan::LossKind, std::uint64_t>> lost_;
     kafka::PoolStats last_pool_;
 };
 

@@ -148,6 +148,7 @@ std::string_view name_of(State state) noexcept {
     switch (state) {
         case State::starting: return "starting";
         case State::running: return "running";
+        case State::caught_up: return "caught_up";
         case State::retrying: return "retrying";
         case State::paused: return "paused";
         case State::stopped: return "stopped";

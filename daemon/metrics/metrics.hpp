@@ -17,7 +17,7 @@
 
 namespace sluice::metrics {
 
-enum class State { starting, running, retrying, paused, stopped, stalled, failed, done };
+enum class State { starting, running, caught_up, retrying, paused, stopped, stalled, failed, done };
 enum class Outcome { committed, recovered, aborted, abandoned };
 enum class Phase { plan, read, sink_commit, checkpoint, total };
 /// What was tried again.

@@ -12,8 +12,9 @@
 namespace sluice::metrics {
 namespace {
 
-constexpr std::array all_states{State::starting, State::running, State::retrying, State::paused,
-                                State::stopped,  State::stalled, State::failed,   State::done};
+constexpr std::array all_states{State::starting, State::running, State::caught_up,
+                                State::retrying, State::paused,  State::stopped,
+                                State::stalled,  State::failed,  State::done};
 constexpr std::array all_outcomes{Outcome::committed, Outcome::recovered, Outcome::aborted,
                                   Outcome::abandoned};
 constexpr std::array all_phases{Phase::plan, Phase::read, Phase::sink_commit, Phase::checkpoint,

@@ -120,6 +120,7 @@ class Pipeline::Impl {
                                                    bool accepted) const;
     /// Best effort: a group that cannot be written delays nothing and fails nothing.
     asio::awaitable<void> export_positions(bool at_the_end);
+    void count_lost(const plan::Loss& loss);
     void learn(const checkpoints::Plan& plan, const BatchOutcome& outcome);
 
     const std::unique_ptr<Alarm> wake_;

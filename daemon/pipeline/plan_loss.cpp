@@ -108,8 +108,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Pl
     for (const auto& tp : move.forget) state_.positions.erase(tp);
     state_.unfinished.reset();
     gave_up_plan_ = true;
-    const std::lock_guard lock(status_mutex_);
-    status_.records_lost += count;
+    for (const plan::Loss& loss : lost.losses) count_lost(loss);
     co_return Result<void>{};
 }
 

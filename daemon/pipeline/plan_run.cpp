@@ -127,27 +127,30 @@ asio::awaitable<void> Pipeline::Impl::export_positions(bool at_the_end) {
     }
 }
 
+void Pipeline::Impl::count_lost(const plan::Loss& loss) {
+    const std::lock_guard lock(status_mutex_);
+    status_.records_lost[loss.kind] += plan::records_lost(loss);
+}
+
 void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& outcome) {
     std::uint64_t polled = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t lost = 0;
     std::uint64_t planned = 0;
     std::uint64_t dead_lettered = 0;
     for (const auto& books : outcome.commit.books) {
         polled += books.polled;
         bytes += books.bytes;
-        lost += books.lost;
         dead_lettered += books.dead_lettered;
     }
     for (const auto& range : plan.ranges) planned += plan::size_of(range.range);
     observed_.learn(outcome.commit);
+    for (const auto& entry : losses_of_plan_) count_lost(entry.loss);
     {
         const std::lock_guard lock(status_mutex_);
         status_.last_committed = outcome.commit.batch_id;
         status_.last_commit_at = outcome.commit.committed_at;
         status_.records_committed += polled;
         status_.bytes_committed += bytes;
-        status_.records_lost += lost;
         status_.records_dead_lettered += dead_lettered;
         ++status_.batches_committed;
         status_.backlog -= std::min(status_.backlog, planned);

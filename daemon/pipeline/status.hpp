@@ -10,6 +10,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/error.hpp"
+#include "daemon/plan/data_loss.hpp"
 #include "daemon/plan/types.hpp"
 
 namespace sluice::pipeline {
@@ -50,7 +51,7 @@ struct Status {
     std::uint64_t records_committed = 0;        ///< since the process started
     std::uint64_t bytes_committed = 0;
     std::uint64_t batches_committed = 0;
-    std::uint64_t records_lost = 0;
+    std::map<plan::LossKind, std::uint64_t> records_lost;  ///< that it went on without; since the process started
     std::uint64_t records_dead_lettered = 0;
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since

@@ -150,8 +150,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome&
         new_bounds_.insert(tp);
     }
     for (const auto& tp : move.forget) state_.positions.erase(tp);
-    const std::lock_guard lock(status_mutex_);
-    status_.records_lost += lost;
+    for (const plan::Loss& loss : outcome.losses) count_lost(loss);
     co_return Result<void>{};
 }
 

@@ -150,7 +150,7 @@ TEST_CASE("exactly one state of a pipeline is 1") {
     for (const State state : {State::running, State::failed, State::retrying}) {
         pipeline->set_state(state);
         const Scrape now = scrape(metrics);
-        CHECK(now.count("sluice_pipeline_state") == 8);
+        CHECK(now.count("sluice_pipeline_state") == 9);
         double sum = 0;
         for (const auto& [series, value] : now.samples) {
             if (series.starts_with("sluice_pipeline_state{")) sum += value;

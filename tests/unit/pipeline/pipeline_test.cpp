@@ -213,10 +213,12 @@ TEST_CASE("data loss found at planning stops the pipeline with the command that 
 
     SUBCASE("and with failOnDataLoss: false it goes on, and the ledger has the loss once") {
         world.config.source.fail_on_data_loss = false;
-        CHECK(world.run().state == State::done);
+        const Status went_on = world.run();
+        CHECK(went_on.state == State::done);
         const auto after = *world.store->losses("orders");
         REQUIRE(after.size() == 1);
         CHECK(after[0].accepted);
+        CHECK(went_on.records_lost.at(after[0].loss.kind) == plan::records_lost(after[0].loss));
         CHECK(world.store->load("orders")->positions.at(orders0).offset == 20);
         CHECK(world.target.visible.count({orders0, 14}) == 1);
     }
@@ -235,7 +237,9 @@ TEST_CASE("records that expire while their plan is being run are lost, counted, 
         }
         return {};
     };
-    CHECK(world.run().state == State::done);
+    const Status status = world.run();
+    CHECK(status.state == State::done);
+    CHECK(status.records_lost.at(plan::LossKind::expired) == 6);
     const auto batch = *world.store->batch("orders", 0);
     REQUIRE(batch.commit);
     CHECK(batch.commit->books.at(0).lost == 6);
