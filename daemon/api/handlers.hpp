@@ -21,6 +21,7 @@ namespace sluice::api {
 struct Api {
     explicit Api(ApiContext given) : context(std::move(given)) {
         if (!context.make_source) context.make_source = operations::look_up_sources();
+        if (!context.find_plugin) context.find_plugin = operations::plugin_files();
     }
 
     [[nodiscard]] std::optional<std::vector<pipeline::Status>> statuses() const {
@@ -47,7 +48,7 @@ boost::asio::awaitable<control::Response> blocking(Shared api, Work work) {
     co_return co_await pipeline::run_on(api->context.blocking.get_executor(), [&]() -> control::Response {
         const auto config = api->context.config();
         const operations::Context context{api->context.store, *config, api->context.make_source,
-                                          api->context.clock};
+                                          api->context.find_plugin, api->context.clock};
         return work(context);
     });
 }

@@ -11,6 +11,7 @@
 #include "daemon/operations/batches.hpp"
 #include "daemon/operations/losses.hpp"
 #include "daemon/operations/offsets.hpp"
+#include "daemon/operations/settle.hpp"
 #include "daemon/operations/preview.hpp"
 #include "daemon/operations/run_state.hpp"
 #include "daemon/operations/status.hpp"
@@ -278,6 +279,16 @@ void add_changes(control::Router& router, const Shared& api) {
                        return move(*api, name, *execute, [&] {
                            return operations::accept_losses(context, name, *execute);
                        });
+                   });
+               });
+    router.add("POST", "/api/pipelines/{name}/replan", Access::write,
+               [api](const Request& request) -> asio::awaitable<Response> {
+                   const auto execute = wants_execute(request);
+                   if (!execute) co_return error_reply(execute.error());
+                   const std::string name = request.parameter("name");
+                   co_return co_await changing(api, [&](const Context& context) {
+                       return move(*api, name, *execute,
+                                   [&] { return operations::replan(context, name, *execute); });
                    });
                });
     const std::pair<const char*, checkpoints::RunState> states[] = {

@@ -15,6 +15,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/control/router.hpp"
+#include "daemon/operations/context.hpp"
 #include "daemon/pipeline/engine.hpp"
 
 namespace sluice::api {
@@ -49,6 +50,8 @@ struct ApiContext {
     const Clock& clock = system_clock();
     /// How pipelines' clusters are asked; empty: operations::look_up_sources().
     pipeline::SourceFactory make_source = {};
+    /// Empty: operations::plugin_files().
+    operations::PluginFinder find_plugin = {};
 
     std::optional<Live> live = {};  ///< nullopt: no daemon runs (the tool, offline)
     /// Loads the configuration again and applies it. Empty where nothing can be reloaded.
@@ -77,6 +80,7 @@ struct ApiContext {
 ///   POST /api/pipelines/{name}/offsets               {"action":"set|reset|skip",…,"execute":bool}
 ///   GET  /api/pipelines/{name}/losses
 ///   POST /api/pipelines/{name}/losses/accept         {"execute":bool}
+///   POST /api/pipelines/{name}/replan                {"execute":bool}: settles the unfinished batch
 ///   GET  /api/pipelines/{name}/plan
 ///   PUT  /api/pipelines/{name}/{pause,resume,stop,restart}
 ///   DELETE /api/pipelines/{name}                     ?execute=true: forgets its checkpoints

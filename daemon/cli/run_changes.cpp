@@ -22,13 +22,14 @@ Result<bool> executes(const Session& session) {
 
 Effect effect_of(bool execute) { return execute ? Effect::changes : Effect::looks; }
 
-Result<int> move(Session& session, json::object body, std::string_view rest = "/offsets") {
+Result<int> move(Session& session, json::object body, std::string_view rest = "/offsets",
+                 std::string (*view)(const json::object&) = view_move) {
     SLUICE_TRY(const bool execute, executes(session));
     body["execute"] = execute;
     SLUICE_TRY(const auto answer,
                session.connection().request(effect_of(execute), "POST",
                                             pipeline_target(session.argument(0), rest), body));
-    session.print(answer, view_move);
+    session.print(answer, view);
     return exit_ok;
 }
 
@@ -131,6 +132,8 @@ Result<int> run_offsets_skip(Session& session) {
 }
 
 Result<int> run_losses_accept(Session& session) { return move(session, {}, "/losses/accept"); }
+
+Result<int> run_batches_replan(Session& session) { return move(session, {}, "/replan", view_replan); }
 
 Result<int> run_pause(Session& session) { return change_run_state(session, "pause"); }
 Result<int> run_resume(Session& session) { return change_run_state(session, "resume"); }

@@ -82,6 +82,7 @@ Result<int> run_offsets_reset(Session& session);
 Result<int> run_offsets_skip(Session& session);
 Result<int> run_losses_list(Session& session);
 Result<int> run_losses_accept(Session& session);
+Result<int> run_batches_replan(Session& session);
 Result<int> run_pause(Session& session);
 Result<int> run_resume(Session& session);
 Result<int> run_stop(Session& session);

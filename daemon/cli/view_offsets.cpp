@@ -19,6 +19,13 @@ void add_notes(std::string& out, const json::object& object) {
     }
 }
 
+std::string ending_of(const json::object& change) {
+    if (!flag_of(change, "executed")) {
+        return "nothing was changed: this was a dry run; add --execute to do it\n";
+    }
+    return flag_of(change, "restarted") ? "done; the running pipeline rereads its checkpoint\n" : "done\n";
+}
+
 }  // namespace
 
 std::string view_offsets(const json::object& offsets) {
@@ -48,7 +55,6 @@ std::string view_offsets(const json::object& offsets) {
 
 std::string view_move(const json::object& move) {
     std::string out;
-    const bool executed = flag_of(move, "executed");
     const json::array& losses = array_of(move, "losses");
     for (const auto& value : losses) {
         if (value.is_object()) out += "lost: " + printable(text_of(value.get_object(), "text")) + "\n";
@@ -70,10 +76,16 @@ std::string view_move(const json::object& move) {
     const bool nothing = table.is_empty() && losses.empty() && field(move, "replans") == nullptr &&
                          field(move, "abandons") == nullptr;
     if (nothing) return out + "nothing to change\n";
-    if (!executed) return out + "nothing was changed: this was a dry run; add --execute to do it\n";
-    out += "done";
-    if (flag_of(move, "restarted")) out += "; the running pipeline rereads its checkpoint";
-    return out + "\n";
+    return out + ending_of(move);
+}
+
+std::string view_replan(const json::object& replan) {
+    const std::string pipeline = printable(text_of(replan, "pipeline"));
+    if (field(replan, "batch") == nullptr) return pipeline + ": no batch is without an outcome\n";
+    std::string out = pipeline + "/" + id_of(replan, "batch") + " has " +
+                      counted(array_of(replan, "ranges").size(), "range") + "\n";
+    add_notes(out, replan);
+    return out + ending_of(replan);
 }
 
 std::string view_losses(const json::object& losses) {

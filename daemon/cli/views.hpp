@@ -21,6 +21,7 @@ std::string view_verify(const boost::json::object& report);
 std::string view_offsets(const boost::json::object& offsets);
 /// Of offsets set, reset, skip, and of losses accept.
 std::string view_move(const boost::json::object& move);
+std::string view_replan(const boost::json::object& replan);
 std::string view_losses(const boost::json::object& losses);
 std::string view_plugins(const boost::json::object& plugins);
 /// One plugin of them with its options.

@@ -46,6 +46,12 @@ pipeline::SourceFactory look_up_sources() {
     };
 }
 
+PluginFinder plugin_files() {
+    return [](const config::Config& config, const config::Pipeline& pipeline) {
+        return sink::load_plugin(config.plugin_dir / (pipeline.sink.plugin + ".so"));
+    };
+}
+
 Result<const config::Pipeline*> configured(const Context& context, const std::string& pipeline) {
     const auto& pipelines = context.config.pipelines;
     const auto found = std::find_if(pipelines.begin(), pipelines.end(),

@@ -5,6 +5,8 @@
 //
 // Every call blocks (store, and where said the brokers); callers serialise calls that change something.
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "checkpoints/store.hpp"
@@ -12,18 +14,27 @@
 #include "daemon/base/result.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/pipeline/pipeline.hpp"
+#include "daemon/sink/plugin.hpp"
 
 namespace sluice::operations {
+
+/// The plugin that a pipeline of this configuration writes through.
+using PluginFinder = std::function<Result<std::shared_ptr<const sink::Plugin>>(const config::Config&,
+                                                                               const config::Pipeline&)>;
 
 struct Context {
     checkpoints::Store& store;
     const config::Config& config;
     const pipeline::SourceFactory& make_source;  ///< look-ups only: nothing is ever read
+    const PluginFinder& find_plugin;  ///< for sinks that are asked about a batch, and never written to
     const Clock& clock;
 };
 
 /// Sources over Kafka whose consumers are never used. The factory keeps what they share alive.
 pipeline::SourceFactory look_up_sources();
+
+/// From the configuration's plugin directory.
+PluginFinder plugin_files();
 
 /// The configured pipeline. `not_found`, with the nearest name.
 Result<const config::Pipeline*> configured(const Context& context, const std::string& pipeline);

@@ -5,6 +5,7 @@
 #include <stop_token>
 
 #include "daemon/operations/json.hpp"
+#include "daemon/operations/settle.hpp"
 
 namespace sluice::operations {
 namespace {
@@ -132,7 +133,8 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
         answer["abandons"] = state.unfinished->batch_id;
         notes.emplace_back("batch " + std::to_string(state.unfinished->batch_id) +
                            " can't be read as planned and becomes abandoned; what is left of its ranges is "
-                           "planned again under a new id");
+                           "planned again under a new id. The sink is asked first: a batch that it has "
+                           "already is committed instead, and this is decided anew");
     }
     if (move.abandon_unfinished) {
         // What is new to the pipeline was promised from the plan's beginning on.
@@ -148,6 +150,16 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     answer["records_lost"] = records_lost(move.accept);
     if (!execute || move.accept.empty()) return answer;
 
+    if (move.abandon_unfinished) {
+        const std::uint64_t batch = state.unfinished->batch_id;
+        SLUICE_TRY(const Fate fate, settle_unfinished(context, *configuration, state));
+        if (fate == Fate::delivered) {
+            SLUICE_TRY(json::object anew, accept_losses(context, pipeline, execute));
+            anew["executed"] = true;  // the batch's COMMIT, at least
+            anew["notes"].as_array().emplace_back(delivered_note(batch));
+            return anew;
+        }
+    }
     move.audit = {context.clock.wall(), "losses accept",
                   std::to_string(concerned.size()) + " partitions, " +
                       std::to_string(records_lost(move.accept)) + " offsets"};

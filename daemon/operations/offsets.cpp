@@ -9,6 +9,7 @@
 
 #include "daemon/base/text.hpp"
 #include "daemon/operations/json.hpp"
+#include "daemon/operations/settle.hpp"
 
 namespace sluice::operations {
 namespace {
@@ -318,8 +319,8 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
         answer["abandons"] = batch;
         intent.notes.push_back(
             "batch " + std::to_string(batch) +
-            " has no outcome and becomes abandoned; its ranges are planned again under a new id. If the "
-            "sink has already made it durable, those records are delivered a second time");
+            " has no outcome and becomes abandoned; its ranges are planned again under a new id. The sink "
+            "is asked first: a batch that it has already is committed instead, and this is decided anew");
     }
     if (intent.replacement) {
         answer["replans"] = {{"batch", intent.replacement->batch_id},
@@ -329,6 +330,16 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
     const bool something = move.abandon_unfinished || !move.positions.empty();
     if (!request.execute || !something) return answer;
 
+    if (move.abandon_unfinished) {
+        const std::uint64_t batch = state.unfinished->batch_id;
+        SLUICE_TRY(const Fate fate, settle_unfinished(context, *configuration, state));
+        if (fate == Fate::delivered) {
+            SLUICE_TRY(json::object anew, move_offsets(context, pipeline, request));
+            anew["executed"] = true;  // the batch's COMMIT, at least
+            anew["notes"].as_array().emplace_back(delivered_note(batch));
+            return anew;
+        }
+    }
     move.audit = {context.clock.wall(), std::string("offsets ") + name_of(request.action),
                   json::serialize(answer["changes"])};
     if (intent.replacement) {

@@ -142,7 +142,9 @@ asio::awaitable<void> Pipeline::Impl::run() {
         } catch (const std::exception& thrown) {
             done = Error{ErrorCode::failed, std::string("unexpected: ") + thrown.what()};
         }
-        const bool keeps_sink = wanted_ == checkpoints::RunState::paused && !shutting_down_;
+        // With a batch that has no outcome the sink is let go: an operator may have to ask it about that one.
+        const bool keeps_sink =
+            wanted_ == checkpoints::RunState::paused && !shutting_down_ && !state_.unfinished;
         if (!keeps_sink || (!done && done.error().code != ErrorCode::stopping)) {
             co_await close_sink();
             if (source_) {

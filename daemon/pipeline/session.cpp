@@ -4,6 +4,7 @@
 
 #include "daemon/base/log.hpp"
 #include "daemon/pipeline/pipeline_impl.hpp"
+#include "daemon/pipeline/sink_context.hpp"
 #include "daemon/plan/admission.hpp"
 
 namespace sluice::pipeline {
@@ -113,13 +114,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
 }
 
 asio::awaitable<Result<void>> Pipeline::Impl::open_sink() {
-    sink::SinkContext context{config_.name, cluster_id_, state_.next_batch_id, std::nullopt};
-    // An unfinished plan is asked for again under its own id.
-    if (state_.unfinished) context.next_batch_id = state_.unfinished->batch_id;
-    if (state_.receipt && state_.receipt->plugin == config_.sink.plugin &&
-        state_.receipt->target == config_.sink.target) {
-        context.receipt = state_.receipt->bytes;
-    } else if (state_.receipt) {
+    const sink::SinkContext context = sink_context(config_, cluster_id_, state_);
+    if (state_.receipt && !context.receipt) {
         log::warning("the sink's target changed: its last receipt is not handed to the new one",
                      {{"pipeline", config_.name}, {"was", state_.receipt->plugin}});
     }

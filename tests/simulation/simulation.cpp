@@ -350,7 +350,7 @@ class Simulation {
     void accept_losses() {
         const Outside outside(world_);
         world_.note("operator: losses accept");
-        const operations::Context context{*store_, all_, make_source_, world_.clock};
+        const operations::Context context{*store_, all_, make_source_, find_plugin_, world_.clock};
         const auto accepted = operations::accept_losses(context, config_.name, true);
         if (!accepted) world_.violate("losses are not accepted: " + accepted.error().message);
     }
@@ -406,6 +406,9 @@ class Simulation {
     std::unique_ptr<checkpoints::Store> store_;
     std::shared_ptr<const sink::Plugin> plugin_;
     pipeline::SourceFactory make_source_;
+    const operations::PluginFinder find_plugin_ = [this](const config::Config&, const config::Pipeline&) {
+        return plugin_;
+    };
     config::Config all_;
     int workers_ = 1;
     std::uint64_t quiet_after_ = 0;

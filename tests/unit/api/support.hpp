@@ -66,6 +66,7 @@ class ApiFixture : public operations::test::Fixture {
                            .blocking = blocking,
                            .clock = clock};
         context.make_source = make_source;
+        context.find_plugin = find_plugin;
         context.version = "1.2.3";
         context.commit = "abc";
         context.metrics = [] { return std::string("sluice_up 1\n"); };

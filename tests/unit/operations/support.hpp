@@ -10,6 +10,7 @@
 
 #include "checkpoints/store.hpp"
 #include "daemon/operations/context.hpp"
+#include "tests/unit/pipeline/fakes.hpp"
 
 namespace sluice::operations::test {
 
@@ -101,7 +102,7 @@ struct Fixture {
         };
     }
 
-    [[nodiscard]] Context context() const { return {*store, config, make_source, clock}; }
+    [[nodiscard]] Context context() const { return {*store, config, make_source, find_plugin, clock}; }
     config::Pipeline& orders() { return config.pipelines[0]; }
 
     /// A first start at the given offsets.
@@ -155,6 +156,11 @@ struct Fixture {
     config::Config config;
     FakeCluster cluster;
     pipeline::SourceFactory make_source;
+    pipeline::testing::FakeTarget sink_target;  ///< of every sink
+    PluginFinder find_plugin =
+        [this](const config::Config&, const config::Pipeline&) -> std::shared_ptr<const sink::Plugin> {
+        return std::make_shared<pipeline::testing::FakePlugin>(sink_target);
+    };
     FixedClock clock;
 };
 
