@@ -97,11 +97,11 @@ TEST_CASE("a move starts from the end of a batch that the sink turns out to have
     const auto moved =
         *move_offsets(fixture.context(), "orders",
                       *parse_move(*parse_body(
-                          R"({"action":"reset","shift_by":-100,"only":["orders/0"],"execute":true})")));
+                          R"({"action":"reset","shift_by":100,"only":["orders/0"],"execute":true})")));
     CHECK(moved.at("executed") == true);
     CHECK(says(moved, "the sink had batch 0, whole"));
     CHECK(fixture.state_of_batch() == checkpoints::BatchState::recovered);
-    CHECK(fixture.position(orders0) == 1400);
+    CHECK(fixture.position(orders0) == 1600);
 }
 
 TEST_CASE("a record is not skipped in a batch that the sink has already") {
