@@ -15,7 +15,7 @@ constexpr std::int64_t minute_ms = 60'000;
 /// Three partitions of 60 records, one a minute from first_ms on; partition 2 ends after 20.
 std::string make_topic(Kafka& kafka) {
     const std::string topic = Kafka::unique("starting");
-    kafka.create_topic(topic, 3);
+    kafka.create_topic(topic, 3, {{"retention.ms", "-1"}});
     for (std::int32_t p = 0; p < 3; ++p) {
         kafka.produce(topic, p == 2 ? 20 : 60, [p](std::int64_t i) {
             Record record;
