@@ -150,16 +150,20 @@ void Judge::count_range(const plan::PlannedRange& planned, const checkpoints::Ra
     const Log& log = log_of(name_of(planned));
     const std::int64_t start = planned.range.from + static_cast<std::int64_t>(books.lost);
     std::uint64_t records = 0;
+    std::uint64_t refused = 0;
     std::uint64_t gaps = 0;
     for (std::int64_t offset = start; offset < planned.range.until; ++offset) {
-        ++(log.values[static_cast<std::size_t>(offset)] == 0 ? gaps : records);
+        const Value value = log.values[static_cast<std::size_t>(offset)];
+        ++(value == 0 ? gaps : records);
+        if (value != 0 && is_refused(manner_, value)) ++refused;
     }
     if (start > planned.range.until || books.polled != records || books.gaps != gaps ||
-        books.accepted + books.filtered + books.dead_lettered != records) {
+        books.accepted + books.filtered + books.dead_lettered != records || books.dead_lettered != refused) {
         world_.violate("the books of " + text(planned.range) + " are wrong: " +
                        std::to_string(books.polled) + " polled, " + std::to_string(books.gaps) +
                        " gaps, " + std::to_string(books.lost) + " lost; it has " +
-                       std::to_string(records) + " records and " + std::to_string(gaps) + " gaps");
+                       std::to_string(records) + " records, " + std::to_string(refused) +
+                       " of them refused, and " + std::to_string(gaps) + " gaps");
     }
 }
 
@@ -198,6 +202,17 @@ void Judge::deliver(const checkpoints::Plan& plan, const checkpoints::Commit& co
                 // Of a recovered batch nobody knows whether an expired offset had a record.
                 const bool lost = recovered && in_ledger(name, offset);
                 settle(name, offset, offset + 1, lost ? Fate::lost : Fate::done);
+                continue;
+            }
+            if (is_refused(manner_, value)) {
+                // One that was lost before the sink had the rest of the batch needs no letter.
+                const bool lost = recovered && in_ledger(name, offset);
+                if (!lost && !target_.letters.contains(value)) {
+                    world_.violate("refused, and in no dead letter: " + to_string(name) + "@" +
+                                   std::to_string(offset));
+                }
+                settle(name, offset, offset + 1, lost ? Fate::lost : Fate::done);
+                ++tally_.refused;
                 continue;
             }
             if (recovered && !batch->second.values.contains(value)) {
@@ -287,7 +302,7 @@ void Judge::noted(const std::vector<checkpoints::LossEntry>& losses) {
     record(losses, accepted);
 }
 
-/// The plan can't be run as written: a loss of its partitions is among those accepted.
+/// The plan can't be run as written: a loss of its partitions is among those accepted. Or a person wants it.
 void Judge::give_up(const checkpoints::Store::Move& move) {
     if (!unfinished_) world_.violate("a plan is given up that is not there");
     const bool is_lossy = std::any_of(move.accept.begin(), move.accept.end(), [&](const auto& entry) {
@@ -295,7 +310,8 @@ void Judge::give_up(const checkpoints::Store::Move& move) {
             return planned.range.topic_partition == entry.loss.topic_partition;
         });
     });
-    if (!is_lossy) world_.violate("a plan is given up that lost nothing");
+    const bool is_asked_for = move.audit.action == "batches replan";
+    if (!is_lossy && !is_asked_for) world_.violate("a plan is given up that lost nothing");
     if (const auto batch = target_.committed.find(unfinished_->batch_id); batch != target_.committed.end()) {
         world_.violate("a plan is given up that the sink has");
     }
@@ -432,6 +448,7 @@ void Judge::conclude(const std::vector<checkpoints::LossEntry>& ledger) const {
         }
     }
     for (const auto& [value, count] : target_.visible) {
+        if (is_refused(manner_, value)) world_.violate("a refused record is in the sink");
         const auto delivered = deliveries_.find(value);
         const int deliveries = delivered == deliveries_.end() ? 0 : delivered->second;
         if (manner_.guarantee == sink::Guarantee::exactly_once && count != deliveries) {

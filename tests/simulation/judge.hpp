@@ -45,6 +45,7 @@ class Judge {
         std::uint64_t recovered = 0;
         std::uint64_t records = 0;
         std::uint64_t lost = 0;
+        std::uint64_t refused = 0;
         std::uint64_t moves = 0;
     };
     [[nodiscard]] const Tally& tally() const { return tally_; }

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "daemon/operations/losses.hpp"
+#include "daemon/operations/settle.hpp"
 #include "daemon/pipeline/pipeline.hpp"
 #include "tests/simulation/broker.hpp"
 #include "tests/simulation/guarded_store.hpp"
@@ -108,7 +109,7 @@ Manner draw_manner(Random& random) {
     return {kind < 7   ? sink::Guarantee::exactly_once
             : kind < 9 ? sink::Guarantee::at_least_once
                        : sink::Guarantee::idempotent,
-            random.chance(2500)};
+            random.chance(2500), random.chance(3000) ? static_cast<int>(random.between(2, 20)) : 0};
 }
 
 class Simulation {
@@ -126,6 +127,10 @@ class Simulation {
         world_.background = [this] {  // not for ever: a pipeline that is slower than its producers never rests
             if (world_.effects < 4 * quiet_after_) broker_.move();
         };
+        if (manner_.refuses > 0) {
+            config_.errors.tolerance = config::Errors::Tolerance::all;
+            config_.errors.dead_letter_topic = "dead";
+        }
         quiet_after_ = static_cast<std::uint64_t>(world_.random.between(50, 500));
         workers_ = static_cast<int>(world_.random.between(1, 4));
         all_.pipelines = {config_};
@@ -149,7 +154,8 @@ class Simulation {
         }
         const Judge::Tally& tally = judge_.tally();
         return {world_.violation, std::move(world_.trace), world_.effects,  world_.crashes, processes_,
-                tally.batches,    tally.recovered,         tally.records, tally.lost,     tally.moves};
+                tally.batches,    tally.recovered,         tally.records, tally.lost,     tally.moves,
+                tally.refused};
     }
 
  private:
@@ -167,6 +173,7 @@ class Simulation {
         const auto* const limit = std::get_if<std::int64_t>(&config_.source.max_offsets_per_trigger);
         world_.note("seed " + std::to_string(world_.seed) + ": " + std::string(sink::name_of(manner_.guarantee)) +
                     (manner_.ordered ? ", ordered" : "") +
+                    (manner_.refuses > 0 ? ", refuses 1 of " + std::to_string(manner_.refuses) : "") +
                     (config_.source.fail_on_data_loss ? ", failOnDataLoss" : "") + ", trigger " +
                     std::to_string(static_cast<int>(config_.trigger.kind)) + "/" +
                     std::to_string(config_.trigger.interval.count()) + " ms, limit " +
@@ -189,6 +196,9 @@ class Simulation {
                                           .worker_count = workers_};
         environment.make_alarm = [&](const asio::any_io_executor& executor) {
             return make_alarm(world_, deadlines, executor);
+        };
+        environment.make_dead_letters = [this](const config::Pipeline&) {
+            return manner_.refuses > 0 ? make_dead_letters(world_, target_, manner_) : nullptr;
         };
         environment.random_seed = [this] { return static_cast<std::uint32_t>(world_.random.next()); };
         environment.observer = [this](const pipeline::Status& status, const checkpoints::Commit*) {
@@ -338,10 +348,12 @@ class Simulation {
     void repair(Pipeline* pipeline, const pipeline::Status& status) {
         if (status.state == State::failed) {
             if (status.error_code == ErrorCode::data_loss) accept_losses();
+            if (world_.random.chance(2000)) replan();
             world_.note("operator: restart");
             if (pipeline != nullptr) pipeline->restart();
             return;
         }
+        if (world_.random.chance(2000)) replan();
         world_.note("operator: resume");
         write_run_state(checkpoints::RunState::running);
         if (pipeline != nullptr) pipeline->set_run_state(checkpoints::RunState::running);
@@ -353,6 +365,15 @@ class Simulation {
         const operations::Context context{*store_, all_, make_source_, find_plugin_, world_.clock};
         const auto accepted = operations::accept_losses(context, config_.name, true);
         if (!accepted) world_.violate("losses are not accepted: " + accepted.error().message);
+    }
+
+    /// Of a pipeline that rests, and has let its sink go.
+    void replan() {
+        const Outside outside(world_);
+        world_.note("operator: batches replan");
+        const operations::Context context{*store_, all_, make_source_, find_plugin_, world_.clock};
+        const auto settled = operations::replan(context, config_.name, true);
+        if (!settled) world_.violate("the last batch is not settled: " + settled.error().message);
     }
 
     void observe(const pipeline::Status& status) {
@@ -390,6 +411,7 @@ class Simulation {
         if (final_.state == State::failed && final_.error_code == ErrorCode::data_loss && ended_by_itself) {
             accept_losses();
         }
+        if (!world_.calm && world_.random.chance(1000)) replan();
         shut_down_ = false;
         if (world_.calm && state->run_state != checkpoints::RunState::running) {
             write_run_state(checkpoints::RunState::running);
@@ -398,7 +420,7 @@ class Simulation {
     }
 
     World world_;
-    const config::Pipeline config_;
+    config::Pipeline config_;
     const Manner manner_;
     Broker broker_;
     Target target_;

@@ -19,6 +19,7 @@ struct Outcome {
     std::uint64_t records = 0;
     std::uint64_t lost = 0;
     std::uint64_t moves = 0;
+    std::uint64_t refused = 0;
 };
 
 /// Never throws; depends on nothing but `seed`. `print` shows the trace as it grows.

@@ -88,6 +88,7 @@ TEST_CASE("whatever happens, nothing is skipped, delivered twice, or lost withou
             sum.records += outcome.records;
             sum.lost += outcome.lost;
             sum.moves += outcome.moves;
+            sum.refused += outcome.refused;
             if (!outcome.violation) continue;
             failed = true;
             if (first && first_seed < seed) continue;
@@ -100,11 +101,13 @@ TEST_CASE("whatever happens, nothing is skipped, delivered twice, or lost withou
     for (unsigned i = 0; i < count; ++i) threads.emplace_back(work);
     for (auto& thread : threads) thread.join();
     std::printf("%llu effects, %llu processes, %llu crashes, %llu batches (%llu recovered), %llu records, "
-                "%llu offsets lost, %llu moves\n",
+                "%llu offsets lost, %llu moves, "
+                "%llu records refused\n",
                 static_cast<unsigned long long>(sum.effects), static_cast<unsigned long long>(sum.processes),
                 static_cast<unsigned long long>(sum.crashes), static_cast<unsigned long long>(sum.batches),
                 static_cast<unsigned long long>(sum.recovered), static_cast<unsigned long long>(sum.records),
-                static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.moves));
+                static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.moves),
+                static_cast<unsigned long long>(sum.refused));
     if (first && !seeds.one) std::fwrite(first->trace.data(), 1, first->trace.size(), stdout);
     if (first) {
         std::printf("SEED %llu: %s\n", static_cast<unsigned long long>(first_seed), first->violation->c_str());

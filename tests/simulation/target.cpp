@@ -7,6 +7,13 @@ namespace {
 
 std::string name_of_batch(std::uint64_t id) { return "batch " + std::to_string(id); }
 
+Value value_of(const sluice_record& record) {
+    Value value = 0;
+    const char* const text = reinterpret_cast<const char*>(record.value.data);
+    std::from_chars(text, text + record.value.size, value);
+    return value;
+}
+
 class SimulatedSink final : public sink::Sink {
  public:
     SimulatedSink(World& world, const Broker& broker, Target& target, const Manner& manner,
@@ -49,6 +56,8 @@ class SimulatedSink final : public sink::Sink {
         opened_.assign(ranges_.size(), false);
         kept_.assign(ranges_.size(), false);
         staged_.clear();
+        to_refuse_.clear();
+        lost_ = false;
         world_.effect("begun");
         return {};
     }
@@ -62,7 +71,9 @@ class SimulatedSink final : public sink::Sink {
         for (const bool kept : kept_) {
             if (!kept) world_.violate("commit although a range has no writer that was closed and kept");
         }
+        if (lost_) world_.violate("commit of a batch that the sink said is lost");
         if (auto trouble = fails()) return *trouble;
+        if (!to_refuse_.empty()) return refuse_late();
         if (manner_.guarantee != sink::Guarantee::at_least_once) {
             for (const Value value : staged_) show(value);
         }
@@ -107,6 +118,13 @@ class SimulatedSink final : public sink::Sink {
         return std::nullopt;
     }
 
+    /// What was taken and cannot stay: the batch is lost.
+    sink::Reply refuse_late() {
+        lost_ = true;
+        world_.note("refuses " + std::to_string(to_refuse_.size()) + " records that it had taken");
+        return {sink::Status::reject, "came late", "", std::exchange(to_refuse_, {})};
+    }
+
     void show(Value value) {
         int& count = target_.visible[value];
         if (manner_.guarantee == sink::Guarantee::idempotent) {
@@ -126,6 +144,8 @@ class SimulatedSink final : public sink::Sink {
     std::vector<bool> opened_;
     std::vector<bool> kept_;
     std::set<Value> staged_;
+    std::vector<sink::Refused> to_refuse_;  ///< taken, to be refused at a close or at the commit
+    bool lost_ = false;                     ///< only an abort may follow
     int writers_ = 0;
 };
 
@@ -149,13 +169,17 @@ class SimulatedSink::Writer final : public sink::Writer {
             world.violate("after RETRY, other records are written than before");
         }
         if (auto trouble = sink_.fails()) {
-            if (trouble->status == sink::Status::retry) retried_ = records.front().offset;
+            const bool retry = trouble->status == sink::Status::retry;
+            if (retry && world.random.chance(3000)) return lose({});
+            if (retry) retried_ = records.front().offset;
             return {trouble->status, trouble->message, 0, {}};
         }
         retried_.reset();
+        sink::WriteReply reply = refuse(records);
+        if (reply.status != sink::Status::ok && reply.reject_kind != SLUICE_REJECT_WHICH) return reply;
         for (const sluice_record& record : records) take(record);
         world.effect("written");
-        return {};
+        return reply;
     }
 
     sink::Reply close(bool keep) override {
@@ -165,17 +189,42 @@ class SimulatedSink::Writer final : public sink::Writer {
         if (keep && retried_) world.violate("a writer is closed and kept before its records were taken");
         open_ = false;
         --sink_.writers_;
+        if (keep && lost_here_) world.violate("a writer is closed and kept after it lost the batch");
         if (auto trouble = sink_.fails()) return *trouble;
+        if (keep && !sink_.to_refuse_.empty() && world.random.coin()) return sink_.refuse_late();
         if (keep) sink_.kept_[range_.index] = true;
         return {};
     }
 
  private:
+    sink::WriteReply lose(std::vector<sink::Reject> which) {
+        sink_.world_.note("the batch is lost over " + std::to_string(which.size()) + " records");
+        sink_.lost_ = lost_here_ = true;
+        return {sink::Status::reject, "the connection is gone", SLUICE_REJECT_BATCH_LOST, std::move(which), {}};
+    }
+
+    /// In a form that is drawn for each call.
+    sink::WriteReply refuse(std::span<const sluice_record> records) {
+        std::vector<sink::Reject> which;
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            if (is_refused(sink_.manner_, value_of(records[i]))) which.push_back({i, "not a number"});
+        }
+        if (which.empty()) return {};
+        switch (sink_.world_.random.below(4)) {
+            case 0: return lose(std::move(which));
+            case 1: return {sink::Status::reject, "one is wrong", SLUICE_REJECT_ALL, {}, {}};
+            case 2:
+                for (const auto& reject : which) {
+                    sink_.to_refuse_.push_back({range_.index, records[reject.index].offset, reject.reason});
+                }
+                return {};
+            default: return {sink::Status::reject, "some are wrong", SLUICE_REJECT_WHICH, std::move(which), {}};
+        }
+    }
+
     void take(const sluice_record& record) {
         World& world = sink_.world_;
-        Value value = 0;
-        const char* const text = reinterpret_cast<const char*>(record.value.data);
-        std::from_chars(text, text + record.value.size, value);
+        const Value value = value_of(record);
         const Place* const place = sink_.broker_.place_of(value);
         const TopicPartition tp{{record.topic.data, record.topic.size}, record.partition};
         if (place == nullptr || place->log.topic_partition != tp || place->offset != record.offset) {
@@ -188,6 +237,7 @@ class SimulatedSink::Writer final : public sink::Writer {
                           " is not the next of range " + range_.token);
         }
         next_ = record.offset + 1;
+        if (is_refused(sink_.manner_, value)) return;
         if (!sink_.staged_.insert(value).second) world.violate("a record twice in one batch");
         if (sink_.manner_.guarantee == sink::Guarantee::at_least_once) sink_.show(value);
     }
@@ -197,6 +247,7 @@ class SimulatedSink::Writer final : public sink::Writer {
     std::int64_t next_;
     std::optional<std::int64_t> retried_;  ///< offset of the records that were not taken
     bool open_ = true;
+    bool lost_here_ = false;
 };
 
 sink::WriterReply SimulatedSink::open_writer(const sink::Range& range) {
@@ -277,7 +328,48 @@ class SimulatedPlugin final : public sink::Plugin {
     const std::filesystem::path file_;
 };
 
+class SimulatedLetters final : public pipeline::DeadLetters {
+ public:
+    SimulatedLetters(World& world, Target& target, const Manner& manner)
+        : world_(world), target_(target), manner_(manner) {}
+
+    Result<void> begin(std::uint64_t batch_id) override {
+        world_.effect("dead letters begin " + std::to_string(batch_id));
+        unsettled_.clear();
+        return {};
+    }
+    Result<void> add(const sluice_record& record, sluice_headers, const std::string&,
+                     const std::stop_token&) override {
+        world_.effect("dead letter @" + std::to_string(record.offset));
+        if (world_.fault(world_.faults.sink_retry)) return Error{ErrorCode::unavailable, "no broker", true};
+        unsettled_.push_back(value_of(record));
+        return {};
+    }
+    Result<void> settle(const std::stop_token&) override {
+        world_.effect("dead letters settle");
+        if (world_.fault(world_.faults.sink_retry)) return Error{ErrorCode::unavailable, "no broker", true};
+        for (const Value value : unsettled_) {
+            // Unsettled ones may be: of a topic created anew, where an offset was refused before.
+            if (!is_refused(manner_, value)) world_.violate("a dead letter that the sink takes");
+            ++target_.letters[value];
+        }
+        unsettled_.clear();
+        world_.effect("dead letters settled");
+        return {};
+    }
+
+ private:
+    World& world_;
+    Target& target_;
+    const Manner manner_;
+    std::vector<Value> unsettled_;
+};
+
 }  // namespace
+
+std::unique_ptr<pipeline::DeadLetters> make_dead_letters(World& world, Target& target, const Manner& manner) {
+    return std::make_unique<SimulatedLetters>(world, target, manner);
+}
 
 std::shared_ptr<const sink::Plugin> make_plugin(World& world, const Broker& broker, Target& target,
                                                 const Manner& manner) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/pipeline/dead_letters.hpp"
 #include "daemon/sink/plugin.hpp"
 #include "tests/simulation/broker.hpp"
 #include "tests/simulation/world.hpp"
@@ -18,7 +19,14 @@ namespace sluice::simulation {
 struct Manner {
     sink::Guarantee guarantee = sink::Guarantee::exactly_once;
     bool ordered = false;
+    int refuses = 0;  ///< about one record of so many; 0 for none
 };
+
+/// Whether the sink never takes this record, in whatever form it says so.
+inline bool is_refused(const Manner& manner, Value value) {
+    return manner.refuses > 0 &&
+           static_cast<std::uint64_t>(value) * 2'654'435'761U / 1024 % static_cast<std::uint64_t>(manner.refuses) == 0;
+}
 
 /// A range that was handed to the sink, whole: what makes a batch the same batch again.
 struct Piece {
@@ -42,9 +50,13 @@ struct Target {
     /// The newest receipt the checkpoint has been given: what open() must be handed.
     std::optional<std::string> recorded;
     int commits = 0;
+    std::map<Value, int> letters;  ///< dead letters that are durable
 };
 
 std::shared_ptr<const sink::Plugin> make_plugin(World& world, const Broker& broker, Target& target,
                                                 const Manner& manner);
+
+/// Where refused records go: durable once settled.
+std::unique_ptr<pipeline::DeadLetters> make_dead_letters(World& world, Target& target, const Manner& manner);
 
 }  // namespace sluice::simulation
