@@ -65,7 +65,14 @@ std::string view_batch(const json::object& batch) {
         row(id_of(value.get_object(), "index"), value.get_object(), object_of(value.get_object(), "books"));
     }
     row("", batch, object_of(batch, "books"));
-    return out + table.text();
+    out += table.text();
+    for (const auto& value : array_of(batch, "refused")) {
+        if (!value.is_object()) continue;
+        const json::object& record = value.get_object();
+        out += "  refused    " + printable(partition_of(record)) + "@" + id_of(record, "offset") + ": " +
+               printable(text_of(record, "reason")) + "\n";
+    }
+    return out;
 }
 
 }  // namespace sluice::cli

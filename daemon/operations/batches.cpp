@@ -71,7 +71,17 @@ Result<json::object> show_batch(const Context& context, const std::string& pipel
                                 std::uint64_t batch_id) {
     SLUICE_CHECK(known(context, pipeline));
     SLUICE_TRY(const auto batch, context.store.batch(pipeline, batch_id));
-    return to_json(pipeline, batch);
+    SLUICE_TRY(const auto refused, context.store.refused(pipeline, batch_id));
+    json::object object = to_json(pipeline, batch);
+    json::array records;
+    for (std::size_t i = 0; i < std::min(refused.size(), refused_listed_max); ++i) {
+        records.push_back(json::object{{"topic", refused[i].topic_partition.topic},
+                                       {"partition", refused[i].topic_partition.partition},
+                                       {"offset", refused[i].offset},
+                                       {"reason", refused[i].reason}});
+    }
+    object["refused"] = std::move(records);
+    return object;
 }
 
 Result<json::object> find_batch(const Context& context, const std::string& pipeline,

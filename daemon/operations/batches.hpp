@@ -11,6 +11,7 @@ namespace sluice::operations {
 
 inline constexpr std::size_t batches_listed = 20;
 inline constexpr std::size_t batches_listed_max = 10'000;
+inline constexpr std::size_t refused_listed_max = 100;
 
 /// Newest first, at most `limit` (clamped to batches_listed_max):
 /// {"pipeline":"orders","batches":[SUMMARY…]}, where SUMMARY is
@@ -23,7 +24,8 @@ Result<boost::json::object> list_batches(const Context& context, const std::stri
 
 /// SUMMARY, and with "ranges" an array: {…range…,"token":"orders/812/0","books":BOOKS|null}, and
 /// "phases":{"read_and_write_ms":…,"sink_commit_ms":…,"total_ms":…}|null.
-/// "offsets" is what was estimated: until - from. Errors: `not_found` for a batch that never was, or is
+/// "offsets" is what was estimated: until - from. "refused":[{"topic","partition","offset","reason"}], the
+/// first refused_listed_max records that the sink refused. Errors: `not_found` for a batch that never was, or is
 /// no longer kept.
 Result<boost::json::object> show_batch(const Context& context, const std::string& pipeline,
                                        std::uint64_t batch_id);

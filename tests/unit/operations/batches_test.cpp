@@ -43,6 +43,20 @@ TEST_CASE("a batch is shown with its ranges, their tokens and books") {
     CHECK(unknown.error().code == ErrorCode::not_found);
 }
 
+TEST_CASE("the records that the sink refused are listed with their batch, at most a screen of them") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 1000}});
+    const auto batch = fixture.put_plan({{{"orders", 0}, 1000, 1500}});
+    std::vector<checkpoints::RefusedRecord> refused;
+    for (std::int64_t offset = 1000; offset < 1150; ++offset) refused.push_back({{"orders", 0}, offset, "no number"});
+    REQUIRE(fixture.store->put_refused("orders", batch, refused));
+    const auto shown = show_batch(fixture.context(), "orders", batch);
+    REQUIRE(shown);
+    CHECK(shown->at("refused").as_array().size() == 100);
+    CHECK(shown->at("refused").at(0) ==
+          parsed(R"({"topic":"orders","partition":0,"offset":1000,"reason":"no number"})"));
+}
+
 TEST_CASE("a record is found in the batch and range that read it") {
     Fixture fixture;
     fixture.start_at({{{"orders", 0}, 1000}});
