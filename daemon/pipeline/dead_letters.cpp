@@ -155,11 +155,8 @@ class FileLetters final : public DeadLetters {
                 return disk_error(path, "create");
             }
         }
-        line_ = "{\"error\":" + json_quoted(reason) + ",\"plugin\":" + json_quoted(plugin_) + ",";
-        std::string rest;
-        plugins::append_json_line(rest, record, headers, plugins::ValueMode::text);
-        line_.append(rest, 1);  // both are one object
-        for (std::string_view left = line_; !left.empty();) {
+        const std::string line = dead_letter_line(plugin_, record, headers, reason);
+        for (std::string_view left = line; !left.empty();) {
             const ssize_t written = ::write(file_->get(), left.data(), left.size());
             if (written < 0 && errno == EINTR) continue;
             if (written < 0) return disk_error(path, "write");
@@ -192,7 +189,6 @@ class FileLetters final : public DeadLetters {
     std::mutex mutex_;
     std::string name_;
     std::optional<Descriptor> file_;
-    std::string line_;
 };
 
 }  // namespace
@@ -216,6 +212,14 @@ std::vector<std::pair<std::string, std::string>> connect_headers(const std::stri
     std::vector<std::pair<std::string, std::string>> named;
     for (const auto& [name, value] : headers) named.emplace_back(std::string(prefix) + std::string(name), value);
     return named;
+}
+
+std::string dead_letter_line(const std::string& plugin, const sluice_record& record,
+                             sluice_headers headers, const std::string& reason) {
+    std::string line = "{\"error\":" + json_quoted(reason) + ",\"plugin\":" + json_quoted(plugin) + ",";
+    std::string rest;
+    plugins::append_json_line(rest, record, headers, plugins::ValueMode::text);
+    return line.append(rest, 1);  // both are one object
 }
 
 std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline) {

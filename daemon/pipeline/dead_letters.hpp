@@ -37,6 +37,11 @@ std::vector<std::pair<std::string, std::string>> connect_headers(const std::stri
                                                                  const sluice_record& record,
                                                                  const std::string& reason);
 
+/// What a file of dead letters has: the record as the `file` sink writes it, with "error" and "plugin" in
+/// front, and '\n' at the end, the only one.
+std::string dead_letter_line(const std::string& plugin, const sluice_record& record,
+                             sluice_headers headers, const std::string& reason);
+
 /// As configured; null when `errors.tolerance` is none. Opens nothing before the first letter.
 std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline);
 

@@ -184,5 +184,8 @@ TEST_CASE("no file breaks the look at a plugin's file") {
 TEST_CASE("no request breaks the control server, which answers whole responses only") {
     run("http");
 }
+TEST_CASE("no record breaks the line or the headers of its dead letter") {
+    run("dead_letter");
+}
 
 }  // namespace sluice::fuzz

@@ -181,7 +181,12 @@ const std::vector<Target>& targets() {
           "ffffffffffffffff\r\n",
           "4;a=b\r\n",
           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
-         16384}};
+         16384},
+        {"dead_letter",
+         fuzz_dead_letter,
+         {std::string_view("\0", 1), "\n", "\r\n", "\"", "\\", "\xFF\xFE", "\xC3\x28", "\xED\xA0\x80", "\xE2\x80\xA8",
+          "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\x80\0\0\0\0\0\0\0", "__connect.errors.topic"},
+         4096}};
     return all;
 }
 

@@ -72,6 +72,8 @@ void fuzz_elf(Bytes bytes);
 /// What a client sends over one connection before it closes its side. The first byte says whether
 /// to the TCP port or to the control socket.
 void fuzz_http(Bytes bytes);
+/// A record whose key, value, headers and reason are a stranger's, as a dead letter.
+void fuzz_dead_letter(Bytes bytes);
 
 struct Target {
     const char* name;  ///< of its folders in corpus/ and crashes/ too
