@@ -158,6 +158,52 @@ TEST_CASE(
     (void)daemon.wait();
 }
 
+TEST_CASE("rows that the server refuses go to the dead letters, each with its reason, and none of their neighbours") {
+    Kafka& kafka = Kafka::real();
+    Database database;
+    const std::string topic = Kafka::unique("postgres-dead");
+    kafka.create_topic(topic, 2);
+    for (std::int32_t p = 0; p < 2; ++p) kafka.produce_numbers(topic, p, 2'000);
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        const WorkFolder folder(std::string("postgres-dead-") + connections);
+        const std::string table = unique_table("picky");
+        database.run("CREATE TABLE " + table +
+                     " (topic text, partition int, \"offset\" bigint, value text CHECK (value NOT LIKE '%77'))");
+        PipelineYaml pipeline;
+        pipeline.topics = {topic};
+        pipeline.source_extra = "maxOffsetsPerTrigger: 1500\n";
+        pipeline.sink = sink_lines(table, std::string("connections: ") + connections +
+                                              "\ncolumns: { topic: topic, partition: partition, offset: offset, "
+                                              "value: value }\n");
+        pipeline.extra = "errors:\n  tolerance: all\n  deadLetters: { path: " + (folder.path() / "dead").string() +
+                         " }\n";
+        DaemonProcess daemon(folder.path(),
+                             config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
+        daemon.start();
+        const auto ended = daemon.wait(std::chrono::seconds{60});
+        REQUIRE_MESSAGE(ended, daemon.log());
+        CHECK_MESSAGE(ended->code == 0, daemon.log());
+
+        Ledger taken;
+        Ledger refused;
+        for (const auto& [tp, entries] : visible_in_kafka(kafka.bootstrap(), {topic})) {
+            for (const Entry& entry : entries) (entry.offset % 100 == 77 ? refused : taken)[tp].push_back(entry);
+        }
+        REQUIRE(count(refused) == 40);
+        CHECK(difference(taken, in_table(database, table)) == "");
+        CHECK(difference(refused, delivered_in(folder.path() / "dead")) == "");
+        std::size_t reasons = 0;
+        for (const auto& file : std::filesystem::recursive_directory_iterator(folder.path() / "dead")) {
+            std::ifstream lines(file.path());
+            for (std::string line; std::getline(lines, line);) {
+                if (line.find("violates check constraint") != std::string::npos) ++reasons;
+            }
+        }
+        CHECK(reasons == 40);
+    }
+}
+
 TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per key") {
     Kafka& kafka = Kafka::real();
     Database database;
@@ -178,6 +224,7 @@ TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per
     std::string yaml = replaced(text.str(), "localhost:9092", kafka.bootstrap());
     yaml = replaced(yaml, "postgresql://sluice@localhost:5432/warehouse", Database::address());
     yaml = replaced(yaml, "/var/lib/sluice", (folder.path() / "data").string());
+    yaml = replaced(yaml, "/srv/sluice", (folder.path() / "srv").string());
     yaml = replaced(yaml, "127.0.0.1:8083", "127.0.0.1:0");
     yaml = replaced(yaml, "[orders]", "[" + topic + "]");
     database.run("DROP TABLE IF EXISTS orders_log, orders_newest");
