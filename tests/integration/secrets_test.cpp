@@ -100,7 +100,8 @@ TEST_CASE("no secret is shown anywhere, wherever it stands and however loudly it
                                                      {"env", "Geheim-of-env-7391"},
                                                      {"credential", "Geheim-of-credential-7391"},
                                                      {"written", "Geheim-written-7391"},
-                                                     {"oidc", "Geheim-of-oidc-7391"}};
+                                                     {"oidc", "Geheim-of-oidc-7391"},
+                                                     {"option", "Geheim-of-a-sink-7391"}};
     std::ofstream(outside.path() / "password") << secrets.at("file") << '\n';
     std::ofstream(outside.path() / "kafka") << secrets.at("credential") << '\n';
     const std::string scram =
@@ -116,12 +117,20 @@ TEST_CASE("no secret is shown anywhere, wherever it stands and however loudly it
         "kafka.sasl.oauthbearer.client.secret: ";
     const std::string door = kafka.address("sasl");
     const auto out = outside.path() / "out";
+    PipelineYaml database;  // a secret option of a plugin, and a server that is not there
+    database.name = "f";
+    database.topics = {"nothing"};
+    database.trigger = "{ processingTime: 100ms }";
+    database.sink = "plugin: postgres\nconnection: 'postgresql://me:" + secrets.at("option") +
+                    "@127.0.0.1:1/warehouse'\ntable: t\n";
+    database.extra = "errors: { retry: { delayMax: 500ms } }\n";
     Loud loud("secrets",
               one_pipeline("a", out, door, scram + "'${file:" + (outside.path() / "password").string() + "}'\n") +
                   one_pipeline("b", out, door, plain + "'${env:SLUICE_TEST_SECRET}'\n") +
                   one_pipeline("c", out, door, scram + "'${credential:kafka}'\n") +
                   one_pipeline("d", out, door, plain + "'" + secrets.at("written") + "'\n") +
-                  one_pipeline("e", out, door, oidc + "'" + secrets.at("oidc") + "'\n"));
+                  one_pipeline("e", out, door, oidc + "'" + secrets.at("oidc") + "'\n") +
+                  pipeline_yaml(kafka.admin().bootstrap(), database));
     loud.start({{"SLUICE_TEST_SECRET", secrets.at("env")}, {"CREDENTIALS_DIRECTORY", outside.path()}});
     // The tool reads the same configuration.
     setenv("SLUICE_TEST_SECRET", secrets.at("env").c_str(), 1);
@@ -136,9 +145,10 @@ TEST_CASE("no secret is shown anywhere, wherever it stands and however loudly it
                           std::chrono::seconds{60}),
                       name);
     }
+    CHECK(wait_until([&] { return loud.sluice({"status", "f", "--json"}).out.find("127.0.0.1") != std::string::npos; }));
     std::map<std::string, std::string> shown;
     for (const std::string path : {"/", "/health", "/ready", "/metrics", "/api/status", "/api/pipelines/a",
-                                   "/api/pipelines/a/offsets", "/connectors", "/connectors/a/config"}) {
+                                   "/api/pipelines/a/offsets", "/connectors", "/connectors/a/config", "/api/pipelines/f"}) {
         shown["GET " + path] = http(loud.port, "GET " + path, loud.host());
     }
     for (const std::vector<std::string>& words :
