@@ -1,0 +1,321 @@
+// sluice beside bare librdkafka on a real Kafka, in one run, alternating: `./run bench`.
+//
+//   bench [--rounds N] [--scale F] [--only TEXT] [--json FILE] [--svg FILE]
+//   bench raw BOOTSTRAP TOPIC PARTITIONS CLIENTS [OUT]      one raw row, in a process of its own
+
+#include <librdkafka/rdkafka.h>
+#include <sys/utsname.h>
+
+#include <boost/json/parse.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <stdexcept>
+#include <thread>
+
+#include "daemon/plan/planner.hpp"
+#include "tests/bench/process.hpp"
+#include "tests/bench/raw_reader.hpp"
+#include "tests/bench/report.hpp"
+#include "tests/support/daemon_process.hpp"
+#include "tests/support/e2e.hpp"
+
+namespace sluice::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+    int rounds = 5;
+    double scale = 1;
+    std::string only;  ///< workloads whose name has this
+    std::string json_file;
+    std::string svg_file;
+};
+
+struct Workload {
+    std::string name;
+    int partitions = 4;
+    std::int64_t records = 0;
+    std::size_t bytes = 100;
+    std::string compression = "none";
+};
+
+/// One row of the table: how its command is made.
+struct Runner {
+    std::string name;
+    std::string against;
+    std::function<std::vector<std::string>()> command;
+};
+
+std::string binary(const std::string& name) { return std::string(SLUICE_TEST_BINARY_DIR) + "/bin/" + name; }
+
+void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+std::string value_of(const Workload& workload, std::int64_t i) {
+    std::string value = "{\"id\":" + std::to_string(i) + ",\"customer\":\"customer " +
+                        std::to_string(i * 7919 % 100'000) + "\",\"note\":\"";
+    static const std::string words = "the quick brown fox jumps over the lazy dog, again and again, until it rests; ";
+    while (value.size() + 2 < workload.bytes) {
+        value += words.substr(static_cast<std::size_t>(i) % 40, std::min<std::size_t>(workload.bytes - value.size() - 2, 38));
+    }
+    return value + "\"}";
+}
+
+std::string load(test::Kafka& kafka, const Workload& workload) {
+    const std::string topic = test::Kafka::unique("bench");
+    kafka.create_topic(topic, workload.partitions, {{"retention.ms", "-1"}});
+    say("loading " + std::to_string(workload.records) + " records: " + workload.name);
+    kafka.produce(
+        topic, workload.records,
+        [&](std::int64_t i) {
+            test::Record record;
+            record.partition = static_cast<std::int32_t>(i % workload.partitions);
+            record.value = value_of(workload, i);
+            return record;
+        },
+        {{"compression.codec", workload.compression}, {"linger.ms", "20"}, {"batch.size", "1000000"}});
+    return topic;
+}
+
+class Bench {
+ public:
+    explicit Bench(Options options) : options_(std::move(options)), kafka_(test::Kafka::real()), folder_("bench") {}
+
+    void run() {
+        const auto scaled = [&](double millions) {
+            return static_cast<std::int64_t>(millions * 1e6 * options_.scale);
+        };
+        throughput({"10 M x 100 B, 4 partitions", 4, scaled(10), 100, "none"}, {1, 2, 4}, true);
+        throughput({"5 M x 100 B, 1 partition", 1, scaled(5), 100, "none"}, {1}, true);
+        throughput({"1 M x 1 KB JSON, lz4, 4 partitions", 4, scaled(1), 1000, "lz4"}, {4}, false);
+        throughput({"1 M x 1 KB JSON, zstd, 4 partitions", 4, scaled(1), 1000, "zstd"}, {4}, false);
+        if (options_.only.empty()) {
+            one_record();
+            trickle();
+            idle();
+            planning();
+        }
+    }
+
+    [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
+    [[nodiscard]] const std::vector<Figure>& figures() const { return figures_; }
+
+ private:
+    /// A daemon that drains `topic` and ends.
+    std::vector<std::string> sluice(const std::string& topic, int workers, const std::string& sink,
+                                    const std::string& source_extra = "") {
+        fs::remove_all(folder_.path());
+        fs::create_directories(folder_.path());
+        test::PipelineYaml pipeline;
+        pipeline.topics = {topic};
+        pipeline.sink = sink;
+        if (sink.find("file") != std::string::npos) pipeline.out = folder_.path() / "out";
+        pipeline.source_extra = "maxOffsetsPerTrigger: 5000000\n" + source_extra;
+        const auto file = folder_.path() / "sluice.yaml";
+        std::ofstream(file) << "workers: " + std::to_string(workers) + "\n" +
+                                   test::config_yaml(folder_.path(),
+                                                     test::pipeline_yaml(kafka_.bootstrap(), pipeline));
+        return {binary("sluiced"), "--config", file};
+    }
+    std::vector<std::string> raw(const std::string& topic, int partitions, int clients, bool to_files) {
+        std::vector<std::string> command{fs::read_symlink("/proc/self/exe"), "raw", kafka_.bootstrap(), topic,
+                                         std::to_string(partitions), std::to_string(clients)};
+        if (to_files) {
+            const auto out = folder_.path() / "raw";
+            fs::remove_all(out);
+            fs::create_directories(out);
+            command.push_back(out);
+        }
+        return command;
+    }
+
+    void throughput(const Workload& workload, const std::vector<int>& clients, bool to_files) {
+        if (workload.name.find(options_.only) == std::string::npos) return;
+        const std::string topic = load(kafka_, workload);
+        const std::string discard = "plugin: discard\n";
+        const std::string file = "plugin: file\nformat: value\n";
+        std::vector<Runner> runners;
+        const auto most = std::to_string(clients.back());
+        for (const int n : clients) {
+            const std::string suffix = ", " + std::to_string(n) + (n == 1 ? " client" : " clients");
+            runners.push_back({"librdkafka" + suffix, "", [=, this] { return raw(topic, workload.partitions, n, false); }});
+            runners.push_back({"sluice discard, " + std::to_string(n) + (n == 1 ? " worker" : " workers"),
+                               "librdkafka" + suffix, [=, this] { return sluice(topic, n, discard); }});
+        }
+        const std::string best = most + (most == "1" ? " client" : " clients");
+        if (workload.partitions == 1) {
+            runners.push_back({"sluice discard, in 2 halves", "librdkafka, " + best,
+                               [=, this] { return sluice(topic, 2, discard, "minPartitions: 2\n"); }});
+        }
+        if (to_files) {
+            runners.push_back({"librdkafka to files, " + best, "",
+                               [=, this, n = clients.back()] { return raw(topic, workload.partitions, n, true); }});
+            runners.push_back({"sluice file, " + most + (most == "1" ? " worker" : " workers"),
+                               "librdkafka to files, " + best,
+                               [=, this, n = clients.back()] { return sluice(topic, n, file); }});
+        }
+        const std::size_t first = rows_.size();
+        for (const Runner& runner : runners) {
+            rows_.push_back({workload.name, runner.name, runner.against, workload.records, {}});
+        }
+        for (int round = 0; round <= options_.rounds; ++round) {  // the first one warms the page cache
+            say(workload.name + ": round " + std::to_string(round) + " of " + std::to_string(options_.rounds));
+            for (std::size_t i = 0; i < runners.size(); ++i) {
+                const auto command = runners[i].command();
+                const Cost cost = bench::run(command, folder_.path() / "log");
+                if (round > 0) rows_[first + i].rounds.push_back(cost);
+            }
+        }
+        kafka_.delete_topic(topic);
+    }
+
+    void figure(const std::string& name, const std::string& unit, std::vector<double> values, const std::string& target) {
+        figures_.push_back({name, unit, spread(std::move(values)), target});
+    }
+
+    void one_record() {
+        const std::string topic = test::Kafka::unique("bench-one");
+        kafka_.create_topic(topic, 1);
+        kafka_.produce_numbers(topic, 0, 1);
+        std::vector<double> seconds;
+        for (int round = 0; round < options_.rounds; ++round) {
+            seconds.push_back(bench::run(sluice(topic, 1, "plugin: discard\n"), folder_.path() / "log").wall_s);
+        }
+        figure("one record, from the start of the process to its exit", "s", seconds, "< 0.3 to the first record");
+    }
+
+    /// A daemon that goes on, over `topics`, one pipeline each.
+    std::vector<std::string> tail(const std::vector<std::string>& topics, const std::string& interval) {
+        fs::remove_all(folder_.path());
+        fs::create_directories(folder_.path());
+        std::string pipelines;
+        for (std::size_t i = 0; i < topics.size(); ++i) {
+            test::PipelineYaml pipeline;
+            pipeline.name = "p" + std::to_string(i);
+            pipeline.topics = {topics[i]};
+            pipeline.trigger = "{ processingTime: " + interval + " }";
+            pipeline.sink = "plugin: discard\n";
+            pipelines += test::pipeline_yaml(kafka_.bootstrap(), pipeline);
+        }
+        const auto file = folder_.path() / "sluice.yaml";
+        std::ofstream(file) << test::config_yaml(folder_.path(), pipelines);
+        return {binary("sluiced"), "--config", file};
+    }
+
+    void trickle() {
+        const std::string topic = test::Kafka::unique("bench-trickle");
+        kafka_.create_topic(topic, 1);
+        kafka_.produce_numbers(topic, 0, 1);
+        const Running daemon(tail({topic}, "10ms"), folder_.path() / "log");
+        std::this_thread::sleep_for(std::chrono::seconds{2});
+        for (int i = 0; i < 40; ++i) {
+            kafka_.produce_numbers(topic, 0, 1);
+            std::this_thread::sleep_for(std::chrono::milliseconds{50});
+        }
+        const auto listed = test::run_command("sluice", {"batches", "list", "p0", "--limit", "30", "--json", "--config",
+                                                         (folder_.path() / "sluice.yaml").string()});
+        std::vector<double> ms;
+        const auto answer = boost::json::parse(listed.out);
+        for (const auto& batch : answer.at("batches").as_array()) {
+            if (!batch.at("total_ms").is_null()) ms.push_back(batch.at("total_ms").to_number<double>());
+        }
+        figure("a trigger that finds one record, from begin to the sink's commit", "ms", ms, "< 10");
+    }
+
+    void idle() {
+        const std::string topic = test::Kafka::unique("bench-idle");
+        kafka_.create_topic(topic, 4);
+        kafka_.produce_numbers(topic, 0, 100);
+        const Running daemon(tail({topic}, "1s"), folder_.path() / "log");
+        std::this_thread::sleep_for(std::chrono::seconds{5});
+        const double before = daemon.cpu_s();
+        std::this_thread::sleep_for(std::chrono::seconds{10});
+        figure("idle, one pipeline, a trigger a second: CPU of one core", "%", {(daemon.cpu_s() - before) * 10}, "< 0.5");
+        figure("idle: resident memory", "MiB", {daemon.rss_mib()}, "<= 40");
+    }
+
+    void planning() {
+        std::vector<plan::PartitionFacts> facts;
+        std::map<plan::TopicPartition, plan::Position> positions;
+        for (std::int32_t p = 0; p < 100'000; ++p) {
+            facts.push_back({{"orders", p}, 0, 1000 + p % 977, "id", 1});
+            positions[{"orders", p}] = {p % 500, 1, "id", p % 50};
+        }
+        plan::PlanOptions options;
+        options.max_offsets = 10'000'000;
+        std::vector<double> ms;
+        for (int round = 0; round < options_.rounds; ++round) {
+            const auto start = std::chrono::steady_clock::now();
+            const auto planned = plan::plan_batch({positions, facts}, options);
+            if (!planned) throw std::runtime_error("no plan: " + planned.error().message);
+            ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+        }
+        figure("planning 100,000 partitions with backlog", "ms", ms, "< 50");
+    }
+
+    const Options options_;
+    test::Kafka& kafka_;
+    const test::WorkFolder folder_;
+    std::vector<Row> rows_;
+    std::vector<Figure> figures_;
+};
+
+Machine this_machine(const std::string& command) {
+    Machine machine;
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);) {
+        if (line.starts_with("model name")) machine.cpu = line.substr(line.find(':') + 2);
+    }
+    machine.cores = static_cast<int>(std::thread::hardware_concurrency());
+    utsname system{};
+    uname(&system);
+    machine.system = std::string(system.sysname) + " " + system.release;
+    machine.versions = "sluice " SLUICE_VERSION ", librdkafka " + std::string(rd_kafka_version_str()) + ", Apache Kafka 4.1.1";
+    machine.command = command;
+    return machine;
+}
+
+int main_of(int argc, char** argv) {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.size() >= 5 && words[0] == "raw") {
+        const RawRead read{words[1], words[2], std::stoi(words[3]), std::stoi(words[4]), words.size() > 5 ? words[5] : ""};
+        std::printf("%lld records\n", static_cast<long long>(read_raw(read)));
+        return 0;
+    }
+    Options options;
+    std::string command = "./run bench";
+    for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+        command += " " + words[i] + " " + words[i + 1];
+        if (words[i] == "--rounds") options.rounds = std::max(1, std::stoi(words[i + 1]));
+        else if (words[i] == "--scale") options.scale = std::stod(words[i + 1]);
+        else if (words[i] == "--only") options.only = words[i + 1];
+        else if (words[i] == "--json") options.json_file = words[i + 1];
+        else if (words[i] == "--svg") options.svg_file = words[i + 1];
+        else throw std::runtime_error("unknown option " + words[i]);
+    }
+    if (words.size() % 2 != 0) throw std::runtime_error(words.back() + " needs a value");
+    Bench bench(options);
+    bench.run();
+    const Machine machine = this_machine(command);
+    std::printf("%s, %d cores, %s; %s\n%s%s", machine.cpu.c_str(), machine.cores, machine.system.c_str(),
+                machine.versions.c_str(), (machine.command + "\n").c_str(),
+                table(bench.rows(), bench.figures()).c_str());
+    if (!options.json_file.empty()) std::ofstream(options.json_file) << as_json(machine, bench.rows(), bench.figures());
+    if (!options.svg_file.empty()) std::ofstream(options.svg_file) << as_svg(machine, bench.rows());
+    return 0;
+}
+
+}  // namespace
+}  // namespace sluice::bench
+
+int main(int argc, char** argv) {
+    try {
+        return sluice::bench::main_of(argc, argv);
+    } catch (const std::exception& wrong) {
+        std::fprintf(stderr, "bench: %s\n", wrong.what());
+        return 1;
+    }
+}

@@ -1,0 +1,33 @@
+#pragma once
+// A program run to its end, and what it cost.
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sluice::bench {
+
+struct Cost {
+    double wall_s = 0;  ///< from fork to exit
+    double cpu_s = 0;   ///< user and system, all threads
+    double rss_mib = 0; ///< the most it ever had
+};
+
+/// Throws std::runtime_error with the last lines of its output when it does not exit with 0.
+Cost run(const std::vector<std::string>& command, const std::string& log);
+
+/// Started and left running; ended by SIGTERM when destroyed.
+class Running {
+ public:
+    Running(const std::vector<std::string>& command, const std::string& log);
+    ~Running();
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    [[nodiscard]] double cpu_s() const;    ///< so far
+    [[nodiscard]] double rss_mib() const;  ///< now
+
+ private:
+    int pid_;
+};
+
+}  // namespace sluice::bench
