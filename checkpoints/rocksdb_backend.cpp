@@ -33,15 +33,41 @@ std::string to_string(const rocksdb::Slice& slice) { return slice.ToString(); }
 rocksdb::Slice to_slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view to_view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
+std::string current_manifest(const fs::path& directory) {
+    std::ifstream file(directory / "CURRENT");
+    std::string name;
+    std::getline(file, name);
+    return name;
+}
+
 /// How far the store had come, beside RocksDB's own files: the sequence number that was reached when
-/// it was opened, when memtables were flushed, and when it was closed. RocksDB takes a MANIFEST or a
-/// log that lost its end for one that never had it; less than this number means that synced entries
-/// are gone. Always behind the truth, never ahead of it, so it raises no false alarm.
+/// it was opened, when memtables were flushed, and when it was closed, and the size that the MANIFEST had
+/// then. RocksDB takes a MANIFEST or a log that lost its end for one that never had it; less than this
+/// means that synced entries are gone. The number alone is not enough: a MANIFEST that lost the newest table
+/// of one column family may still have a newer one of another. Always behind the truth, never ahead of it, so
+/// it raises no false alarm.
 class Witness {
  public:
     explicit Witness(const fs::path& directory) : path_(path_in(directory)) {}
 
     static fs::path path_in(const fs::path& directory) { return directory / "SEQUENCE"; }
+
+    /// Before RocksDB opens it, and begins another MANIFEST.
+    Result<void> check_manifest() const {
+        std::ifstream file(path_);
+        std::string number;
+        std::string name;
+        std::uintmax_t recorded = 0;
+        if (!(file >> number >> name >> recorded)) return {};  // of a release that noted none
+        const fs::path directory = path_.parent_path();
+        if (name != current_manifest(directory)) return {};
+        std::error_code error;
+        const auto bytes = fs::file_size(directory / name, error);
+        if (error || bytes >= recorded) return {};  // one that is missing is named elsewhere
+        return damaged(directory, "the file " + name + " has " + std::to_string(bytes) + " bytes, and " +
+                                      path_.filename().string() + " says that it had " +
+                                      std::to_string(recorded) + ": it lost its end");
+    }
 
     Result<void> check(std::uint64_t reached) const {
         std::ifstream file(path_);
@@ -63,7 +89,12 @@ class Witness {
     }
 
     void record(std::uint64_t reached) const {
-        if (const int error = replace_file(path_, std::to_string(reached) + "\n"); error != 0) {
+        const std::string manifest = current_manifest(path_.parent_path());
+        std::error_code unknown;
+        const auto bytes = fs::file_size(path_.parent_path() / manifest, unknown);
+        std::string text = std::to_string(reached) + "\n";
+        if (!unknown) text += manifest + " " + std::to_string(bytes) + "\n";
+        if (const int error = replace_file(path_, text); error != 0) {
             log::warning("can't note how far the checkpoints have come; they are intact",
                          {{"file", path_.string()}, {"errno", error}});
         }
@@ -173,13 +204,6 @@ bool names_a_file(std::string_view text) {
     return false;
 }
 
-std::string current_manifest(const fs::path& directory) {
-    std::ifstream file(directory / "CURRENT");
-    std::string name;
-    std::getline(file, name);
-    return name;
-}
-
 /// What RocksDB says, as an error of ours.
 Error to_error(const rocksdb::Status& status, const fs::path& directory, OpenMode mode,
                std::string_view doing) {
@@ -233,6 +257,7 @@ Result<void> check_files(const fs::path& directory) {
     const auto bytes = fs::file_size(directory / manifest, error);
     if (error) return damaged(directory, "the file " + manifest + ", which CURRENT names, is missing");
     if (bytes == 0) return damaged(directory, "the file " + manifest + " is empty");
+    SLUICE_CHECK(Witness(directory).check_manifest());
     // Every session leaves a log; only a copy that was never opened has none, and no witness either.
     if (files_ending(directory, ".log") == 0 && fs::exists(Witness::path_in(directory), error)) {
         return damaged(directory, "there is no write-ahead log (*.log)");

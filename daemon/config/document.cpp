@@ -395,8 +395,12 @@ std::optional<Node> parse_document(std::string_view text, std::size_t file, Find
         if (const auto tab = tab_indentation(text, has_mark ? line : INT32_MAX, file)) {
             findings.error(*tab, {}, "a tab in the indentation: YAML takes spaces only");
         } else {
+            // yaml-cpp 0.8 adds the name; line and column say it already, and messages are one whatever
+            // release they were built with.
+            const std::string_view no_anchor = "the referenced anchor is not defined";
+            const bool is_anchor = error.msg.starts_with(no_anchor);
             findings.error({file, line, has_mark ? error.mark.column + 1 : 0}, {},
-                           "not valid YAML: " + error.msg);
+                           "not valid YAML: " + (is_anchor ? std::string(no_anchor) : error.msg));
         }
     } catch (const std::exception& error) {
         findings.error({file, 0, 0}, {}, std::string("cannot be read as YAML: ") + error.what());
