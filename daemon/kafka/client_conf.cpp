@@ -168,6 +168,9 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
             {"queued.max.messages.kbytes", std::to_string(limits.queued_kbytes)},
             {"queued.min.messages", std::to_string(limits.queued_messages)},
             {"fetch.message.max.bytes", std::to_string(limits.fetch_bytes)},
+            // A broker that hangs keeps its connections, and a client that has asked it who leads what
+            // now asks nobody else before this is over (the default is a minute).
+            {"socket.timeout.ms", "10000"},
             {"reconnect.backoff.max.ms", "2000"},
             {"socket.keepalive.enable", "true"},
             {"log.connection.close", "false"},  // brokers reap idle connections all day

@@ -21,6 +21,8 @@ using plan::TopicPartition;
 /// cluster never answers): then it is not asked again for a while.
 constexpr Milliseconds describe_timeout_max{2000};
 constexpr Milliseconds describe_pause{60'000};
+/// The first of two turns, where brokers are known to answer.
+constexpr Milliseconds describe_turn{1000};
 
 using GroupRequest = std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
                                      Deleter<rd_kafka_ListConsumerGroupOffsets_destroy>>;
@@ -153,8 +155,14 @@ Result<std::optional<Topics>> KafkaCluster::describe(const std::set<std::string>
     if (system_clock().steady() < describe_after_) return std::optional<Topics>{};
     // At most half of what is left, so that metadata can still answer.
     const auto timeout =
-        std::max(std::min(describe_timeout_max, deadline.left() / 2), Milliseconds{1});
+        std::max(std::min(describes_topics_ ? describe_turn : describe_timeout_max, deadline.left() / 2),
+                 Milliseconds{1});
     auto answer = describe_topics(client_.get(), names, timeout);
+    // librdkafka asks the broker that the last metadata named as controller, and waits for that one
+    // however long it is gone. Metadata, of whoever answers, names another, where there are several.
+    if (answer.code == RD_KAFKA_RESP_ERR__TIMED_OUT && refresh_brokers(client_.get(), timeout) > 1) {
+        answer = describe_topics(client_.get(), names, std::min(describe_timeout_max, deadline.left()));
+    }
     if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         describes_topics_ = true;
         return std::optional(std::move(answer.topics));
@@ -246,12 +254,19 @@ Result<std::vector<Cluster::Partition>> KafkaCluster::partitions(const Subscript
 Result<OffsetAnswers> KafkaCluster::ask(std::string_view context, PartitionList list,
                                         const Deadline& deadline) {
     if (list->cnt == 0) return OffsetAnswers{};  // which librdkafka takes for an error
-    auto answer = list_offsets(client_.get(), *list, isolation_, deadline.left());
+    // At most half of what is left, so that there is time for another leader.
+    auto answer = list_offsets(client_.get(), *list, isolation_,
+                               std::max(deadline.left() / 2, Milliseconds{1}));
+    const auto is_of_an_old_leader = [](rd_kafka_resp_err_t code) {
+        return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+               code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+    };
     const bool leader_moved =
-        std::any_of(answer.partitions.begin(), answer.partitions.end(), [](const auto& entry) {
-            return entry.second.error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        is_of_an_old_leader(answer.code) ||
+        std::any_of(answer.partitions.begin(), answer.partitions.end(), [&](const auto& entry) {
+            return is_of_an_old_leader(entry.second.error);
         });
-    // librdkafka has dropped the leaders it knew; the next question looks for them first.
+    // librdkafka forgets the leaders it knew, soon at least; the next question looks for them first.
     if (leader_moved) answer = list_offsets(client_.get(), *list, isolation_, deadline.left());
     if (answer.code == RD_KAFKA_RESP_ERR__NOENT) return without_leaders(context, *list, deadline);
     if (answer.code != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, answer.code);

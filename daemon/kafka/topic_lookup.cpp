@@ -149,4 +149,11 @@ TopicsAnswer all_topics(rd_kafka_t* client, Milliseconds timeout) {
     return answer;
 }
 
+int refresh_brokers(rd_kafka_t* client, Milliseconds timeout) {
+    const rd_kafka_metadata_t* raw = nullptr;
+    const auto code = rd_kafka_metadata(client, 0, nullptr, &raw, static_cast<int>(timeout.count()));
+    const Metadata metadata{raw};
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->broker_cnt : 0;
+}
+
 }  // namespace sluice::kafka

@@ -37,6 +37,10 @@ TopicsAnswer describe_topics(rd_kafka_t* client, const std::set<std::string>& na
 /// whereas librdkafka's request for some may, where the broker is set up to.
 TopicsAnswer all_topics(rd_kafka_t* client, Milliseconds timeout);
 
+/// Has librdkafka learn anew which brokers there are, and which of them it takes for the controller.
+/// Answers how many there are; 0 when nobody tells within `timeout`.
+int refresh_brokers(rd_kafka_t* client, Milliseconds timeout);
+
 struct ConfigsAnswer {
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     std::map<std::string, std::map<std::string, std::string>> topics;  ///< topic → key → value

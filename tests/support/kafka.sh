@@ -2,6 +2,7 @@
 # A real Apache Kafka for the tests, from Maven, in a folder of the caller's.
 #   kafka.sh fetch DIR            the jars and a log configuration (needs a JDK >= 17 and Maven)
 #   kafka.sh start JARS DIR [N]   N brokers (1) in KRaft mode on free ports; DIR/bootstrap says where
+#                                 ($KAFKA_HEAP; $KAFKA_PROPERTIES: further lines of server.properties)
 #   kafka.sh stop DIR             ends them, by the pids in DIR
 set -euo pipefail
 version=4.1.1
@@ -47,7 +48,7 @@ java_options() { # into `java`
 launch() { # FOLDER of one broker, its server.properties in it; `java` is set
     # A session of its own: whatever ends the test leaves it to `stop`. setsid becomes the JVM, so
     # that the pid is its.
-    setsid "${java[@]}" kafka.Kafka "$1/server.properties" >"$1/log" 2>&1 </dev/null &
+    setsid "${java[@]}" kafka.Kafka "$1/server.properties" >>"$1/log" 2>&1 </dev/null &
     echo $! >"$1/pid"
     disown
 }
@@ -63,7 +64,7 @@ await_port() { # FOLDER PORT
 }
 
 start() {
-    jars=$(realpath -m "$1"); local dir count=${3:-1} i ports voters='' bootstrap='' cluster
+    jars=$(realpath -m "$1"); local dir count=${3:-1} i ports voters='' bootstrap='' cluster formats=()
     dir=$(realpath -m "$2")  # the pid of a broker is told by its folder in the command line
     [ -d "$jars/jars" ] || { say "no jars in $jars: run '$0 fetch $jars' first, or ./run test"; exit 1; }
     stop "$dir"; rm -rf "$dir"; mkdir -p "$dir"
@@ -99,24 +100,27 @@ log.retention.check.interval.ms=500
 log.segment.delete.delay.ms=100
 log.initial.task.delay.ms=500
 unclean.leader.election.enable=false
+${KAFKA_PROPERTIES:-}
 PROPERTIES
-        "${java[@]}" kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1
+        "${java[@]}" kafka.tools.StorageTool format -t "$cluster" -c "$dir/$i/server.properties" >"$dir/$i/format.log" 2>&1 &
+        formats+=($!)
     done
+    for i in "${formats[@]}"; do wait "$i"; done
     for ((i = 1; i <= count; i++)); do launch "$dir/$i"; done
     for ((i = 1; i <= count; i++)); do await_port "$dir/$i" "${ports[$((i * 2 - 2))]}"; done
     echo "$bootstrap" >"$dir/bootstrap"
     say "$count broker(s) at $bootstrap"
 }
 
-stop() {
-    local dir file pid
+stop() { # FOLDER [SIGNAL]
+    local dir file pid signal=${2:-TERM}
     dir=$(realpath -m "$1")
     for file in "$dir"/*/pid; do
         [ -e "$file" ] || continue
         pid=$(cat "$file")
         # Only what this script started: the pid must still be a Kafka of this folder.
         if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/"; then
-            kill "$pid" 2>/dev/null || true
+            kill -s "$signal" "$pid" 2>/dev/null || true
             for _ in $(seq 100); do [ -e "/proc/$pid" ] || break; sleep 0.1; done
             [ -e "/proc/$pid" ] && kill -9 "$pid" 2>/dev/null || true
         fi
@@ -125,11 +129,11 @@ stop() {
     rm -f "$dir/bootstrap"
 }
 
-[ "${BASH_SOURCE[0]}" = "$0" ] || return 0  # read by kafka_secure.sh for its functions
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0  # read by other scripts for its functions
 
 case "${1:-}" in
     fetch) fetch "$2" ;;
     start) start "$2" "$3" "${4:-1}" ;;
     stop) stop "$2" ;;
-    *) sed -n '2,6p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,7p' "$0" >&2; exit 64 ;;
 esac

@@ -220,6 +220,31 @@ struct Kafka::Impl {
         return answers == static_cast<std::size_t>(count);
     }
 
+    /// `brokers` as the replicas of the one partition, or where the cluster likes.
+    void create(const std::string& topic, int partitions, const Properties& configs,
+                std::vector<std::int32_t> brokers) const {
+        using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Deleter<rd_kafka_NewTopic_destroy>>;
+        std::array<char, 256> text{};
+        const NewTopic request{
+            rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, text.data(), text.size())};
+        if (!request) fail("creating " + topic, text.data());
+        if (!brokers.empty()) {
+            check("replicas of " + topic,
+                  rd_kafka_NewTopic_set_replica_assignment(request.get(), 0, brokers.data(),
+                                                           brokers.size(), text.data(), text.size()));
+        }
+        for (const auto& [name, value] : configs) {
+            check("config " + name,
+                  rd_kafka_NewTopic_set_config(request.get(), name.c_str(), value.c_str()));
+        }
+        rd_kafka_NewTopic_t* requests[] = {request.get()};
+        administer(producer.get(), "creating " + topic, RD_KAFKA_ADMIN_OP_CREATETOPICS,
+                   [&](auto* options, auto* queue) {
+                       rd_kafka_CreateTopics(producer.get(), requests, 1, options, queue);
+                   });
+        wait_for_partitions(topic, partitions);
+    }
+
     void wait_for_partitions(const std::string& topic, int count) const {
         if (!wait_until([&] { return partitions(topic) == count; }, 30s)) {
             fail("topic " + topic, "has " + std::to_string(partitions(topic)) +
@@ -231,11 +256,11 @@ struct Kafka::Impl {
     }
 };
 
-Kafka::Kafka(std::string bootstrap) : impl_(std::make_unique<Impl>()) {
+Kafka::Kafka(std::string bootstrap, const Properties& properties) : impl_(std::make_unique<Impl>()) {
     impl_->bootstrap = std::move(bootstrap);
-    impl_->producer =
-        connect(RD_KAFKA_PRODUCER, impl_->bootstrap,
-                {{"linger.ms", "2"}, {"compression.type", "lz4"}, {"enable.idempotence", "true"}});
+    Properties all{{"linger.ms", "2"}, {"compression.type", "lz4"}, {"enable.idempotence", "true"}};
+    for (const auto& [name, value] : properties) all[name] = value;
+    impl_->producer = connect(RD_KAFKA_PRODUCER, impl_->bootstrap, all);
     const auto answers = [&] {
         const rd_kafka_metadata_t* raw = nullptr;
         const auto code = rd_kafka_metadata(impl_->producer.get(), 1, nullptr, &raw, 1000);
@@ -264,21 +289,30 @@ std::string Kafka::unique(const std::string& name) {
 }
 
 void Kafka::create_topic(const std::string& topic, int partitions, const Properties& configs) {
-    using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Deleter<rd_kafka_NewTopic_destroy>>;
-    std::array<char, 256> text{};
-    const NewTopic request{
-        rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, text.data(), text.size())};
-    if (!request) fail("creating " + topic, text.data());
-    for (const auto& [name, value] : configs) {
-        check("config " + name,
-              rd_kafka_NewTopic_set_config(request.get(), name.c_str(), value.c_str()));
+    impl_->create(topic, partitions, configs, {});
+}
+
+void Kafka::create_topic_on(const std::vector<std::int32_t>& brokers, const std::string& topic,
+                            const Properties& configs) {
+    impl_->create(topic, 1, configs, brokers);
+}
+
+Leadership Kafka::leadership(const std::string& topic, std::int32_t partition) {
+    const rd_kafka_metadata_t* raw = nullptr;
+    // While brokers come and go, no answer is an answer.
+    if (rd_kafka_metadata(impl_->producer.get(), 1, nullptr, &raw, 1000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return {};
     }
-    rd_kafka_NewTopic_t* requests[] = {request.get()};
-    administer(impl_->producer.get(), "creating " + topic, RD_KAFKA_ADMIN_OP_CREATETOPICS,
-               [&](auto* options, auto* queue) {
-                   rd_kafka_CreateTopics(impl_->producer.get(), requests, 1, options, queue);
-               });
-    impl_->wait_for_partitions(topic, partitions);
+    const Metadata metadata{raw};
+    for (int i = 0; i < metadata->topic_cnt; ++i) {
+        const auto& found = metadata->topics[i];
+        if (found.topic != topic) continue;
+        for (int p = 0; p < found.partition_cnt; ++p) {
+            const auto& it = found.partitions[p];
+            if (it.id == partition) return {it.leader, it.replica_cnt, it.isr_cnt};
+        }
+    }
+    return {};
 }
 
 void Kafka::delete_topic(const std::string& topic) {

@@ -34,11 +34,18 @@ struct Watermarks {
     bool operator==(const Watermarks&) const = default;
 };
 
+/// Who has a partition, as the cluster sees it now.
+struct Leadership {
+    int leader = -1;  ///< the broker's id; -1 while there is none
+    int replicas = 0;
+    int in_sync = 0;
+};
+
 /// One client of one cluster. Confined to one thread.
 class Kafka {
  public:
-    /// Waits up to 60 s until the cluster answers.
-    explicit Kafka(std::string bootstrap);
+    /// Waits up to 60 s until the cluster answers. `properties` are of the producer, which asks too.
+    explicit Kafka(std::string bootstrap, const Properties& properties = {});
     ~Kafka();
 
     /// The real broker that ctest started ($SLUICE_TEST_KAFKA, else <build>/kafka/bootstrap).
@@ -52,6 +59,9 @@ class Kafka {
 
     /// Each waits until the cluster shows the effect.
     void create_topic(const std::string& topic, int partitions, const Properties& configs = {});
+    /// One partition, on these brokers; the first is to lead it.
+    void create_topic_on(const std::vector<std::int32_t>& brokers, const std::string& topic,
+                         const Properties& configs = {});
     void delete_topic(const std::string& topic);
     void create_partitions(const std::string& topic, int total);
     /// Raises the low watermark to `before`.
@@ -63,6 +73,7 @@ class Kafka {
     /// The same with value "0", "1", … to one partition.
     void produce_numbers(const std::string& topic, std::int32_t partition, std::int64_t count);
 
+    [[nodiscard]] Leadership leadership(const std::string& topic, std::int32_t partition);
     [[nodiscard]] Watermarks watermarks(const std::string& topic, std::int32_t partition);
 
     /// As a member that is no part of the group any more, which is how admin tools do it.
