@@ -45,6 +45,10 @@ void Chunk::clear() {
     bytes_ = 0;
 }
 
+std::int32_t Chunk::first_leader_epoch() const {
+    return messages_.empty() ? -1 : rd_kafka_message_leader_epoch(messages_.front().get());
+}
+
 std::int32_t Chunk::last_leader_epoch() const {
     return messages_.empty() ? -1 : rd_kafka_message_leader_epoch(messages_.back().get());
 }

@@ -30,7 +30,8 @@ class Chunk {
     [[nodiscard]] std::size_t size() const { return records_.size(); }
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
     [[nodiscard]] std::span<const sluice_record> records() const { return records_; }
-    /// Of the last record; -1 when unknown.
+    /// Of the first and the last record; -1 when unknown.
+    [[nodiscard]] std::int32_t first_leader_epoch() const;
     [[nodiscard]] std::int32_t last_leader_epoch() const;
 
  private:

@@ -71,6 +71,8 @@ class Reading {
     Result<void> deliver() {
         if (chunk_.empty()) return {};
         counts_.bytes += chunk_.bytes();
+        if (is_first_chunk_) counts_.first_leader_epoch = chunk_.first_leader_epoch();
+        is_first_chunk_ = false;
         counts_.last_leader_epoch = chunk_.last_leader_epoch();
         counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
         auto result = handler_(chunk_.records());
@@ -119,6 +121,7 @@ class Reading {
     std::int64_t next_;      ///< first offset not accounted for
     std::int64_t end_ = -1;  ///< where the partition ended, as reported during this reading
     RangeCounts counts_;
+    bool is_first_chunk_ = true;
     std::string last_trouble_;
 };
 

@@ -23,7 +23,8 @@ struct RangeCounts {
     std::uint64_t polled = 0;  ///< records handed over
     std::uint64_t gaps = 0;    ///< offsets without a visible record
     std::uint64_t bytes = 0;   ///< keys and values handed over
-    std::int32_t last_leader_epoch = -1;  ///< of the last record; -1 when unknown
+    std::int32_t first_leader_epoch = -1;  ///< of the first record; -1 when unknown
+    std::int32_t last_leader_epoch = -1;   ///< of the last record; -1 when unknown
     std::optional<std::int64_t> last_timestamp_ms;
 };
 

@@ -21,9 +21,10 @@ constexpr std::array all_phases{Phase::plan, Phase::read, Phase::sink_commit, Ph
                                 Phase::total};
 constexpr std::array all_stages{Stage::look_up,    Stage::read,        Stage::sink_begin,
                                 Stage::sink_write, Stage::sink_commit, Stage::checkpoint};
-constexpr std::array all_losses{plan::LossKind::expired,         plan::LossKind::went_back,
-                                plan::LossKind::partition_gone,  plan::LossKind::topic_gone,
-                                plan::LossKind::topic_recreated, plan::LossKind::new_starts_late};
+constexpr std::array all_losses{plan::LossKind::expired,        plan::LossKind::went_back,
+                                plan::LossKind::truncated,      plan::LossKind::partition_gone,
+                                plan::LossKind::topic_gone,     plan::LossKind::topic_recreated,
+                                plan::LossKind::new_starts_late};
 
 template <class Enum>
 constexpr std::size_t index(Enum value) {

@@ -101,7 +101,8 @@ class Step {
         std::vector<Extent> parts;
         for (const plan::Loss& loss : history_.losses) {
             // The log was truncated: what is at these offsets now was not read before.
-            if (loss.topic_partition == partition_ && loss.kind == plan::LossKind::went_back &&
+            if (loss.topic_partition == partition_ &&
+                (loss.kind == plan::LossKind::went_back || loss.kind == plan::LossKind::truncated) &&
                 same_topic(loss.topic_id, now_.topic_id)) {
                 parts.push_back({loss.adjusted_start, std::max(loss.from, loss.until)});
             }

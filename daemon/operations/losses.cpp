@@ -99,7 +99,16 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
 
     const auto source = context.make_source(*configuration);
     const auto positions = promised(state);
-    SLUICE_TRY(const auto facts, source->facts(positions, std::stop_token{}));
+    SLUICE_TRY(auto facts, source->facts(positions, std::stop_token{}));
+    auto asked = plan::askable(positions, facts);
+    const auto beyond = plan::askable_beyond_the_end(positions, facts);
+    std::erase_if(asked, [&](const auto& at) {
+        return !concerned.contains(at.first) && !beyond.contains(at.first);
+    });
+    if (!asked.empty()) {
+        SLUICE_TRY(const auto truncations, source->truncations(asked, std::stop_token{}));
+        plan::note_truncations(facts, truncations);
+    }
     const auto decision = plan::decide_losses(positions, facts);
     for (const plan::Loss& loss : decision.losses) {
         concerned.insert(loss.topic_partition);

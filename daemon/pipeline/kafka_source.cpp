@@ -9,6 +9,7 @@
 
 #include "daemon/base/text.hpp"
 #include "daemon/kafka/topic_pattern.hpp"
+#include "daemon/kafka/truncation.hpp"
 #include "daemon/plan/headroom.hpp"
 
 namespace sluice::pipeline {
@@ -55,6 +56,8 @@ std::string to_json(const std::map<plan::TopicPartition, plan::Position>& positi
 }
 
 class KafkaSource final : public Source {
+    using Positions = std::map<plan::TopicPartition, plan::Position>;
+
  public:
     KafkaSource(const config::Pipeline& pipeline, kafka::ConsumerPool& pool)
         : config_(pipeline.source),
@@ -96,6 +99,14 @@ class KafkaSource final : public Source {
         });
     }
 
+    Result<std::map<plan::TopicPartition, std::int64_t>> truncations(
+        const Positions& positions, const std::stop_token& stop) override {
+        const auto settings = settings_in_force();
+        auto found = kafka::find_truncations(*settings, positions, look_up_timeout, stop);
+        if (!found && found.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
+        return found;
+    }
+
     Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>& topics) override {
         SLUICE_TRY(const auto partitions, look_up([&](kafka::Cluster& cluster) {
                        return cluster.partitions(
@@ -131,6 +142,9 @@ class KafkaSource final : public Source {
         const auto settings = settings_in_force();
         auto counts = read_with(*settings, range, read_on, handler, stop);
         if (!counts && counts.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
+        if (counts && range.leader_epoch >= 0 && counts->first_leader_epoch > range.leader_epoch) {
+            SLUICE_CHECK(check_history(range, stop));
+        }
         return counts;
     }
 
@@ -150,7 +164,6 @@ class KafkaSource final : public Source {
     }
 
  private:
-    using Positions = std::map<plan::TopicPartition, plan::Position>;
     using Facts = std::span<const plan::PartitionFacts>;
 
     using Settings = std::shared_ptr<const kafka::ClientSettings>;
@@ -172,6 +185,19 @@ class KafkaSource final : public Source {
         kafka::ReadOptions options;
         options.read_on = read_on;
         return kafka::read_range(lease, offsets, options, handler, stop);
+    }
+
+    /// The partition had another leader when the record before `range` was read: was the log handed over
+    /// as it was? librdkafka asks while it reads, but not where a reading begins (its issue 5158).
+    Result<void> check_history(const plan::PlannedRange& range, const std::stop_token& stop) {
+        const plan::TopicPartition& partition = range.range.topic_partition;
+        SLUICE_TRY(const auto found,
+                   truncations({{partition, {range.range.from, range.leader_epoch, range.topic_id, -1}}}, stop));
+        if (found.empty()) return {};
+        return Error{ErrorCode::out_of_range,
+                     plan::to_string(partition) + ": the log was truncated at offset " +
+                         std::to_string(found.begin()->second) + ", below position " +
+                         std::to_string(range.range.from)};
     }
 
     [[nodiscard]] Settings settings_in_force() const {

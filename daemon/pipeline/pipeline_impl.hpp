@@ -104,6 +104,10 @@ class Pipeline::Impl {
     /// `known`: an end below one of these is doubted, and asked for again.
     asio::awaitable<Result<std::vector<plan::PartitionFacts>>> gather(
         const std::map<plan::TopicPartition, plan::Position>& known);
+    /// Asks whether the logs below `positions` were truncated, and notes it in `facts`.
+    asio::awaitable<Result<void>> look_for_truncations(
+        const std::map<plan::TopicPartition, plan::Position>& positions,
+        std::vector<plan::PartitionFacts>& facts);
     asio::awaitable<Result<bool>> trigger();
     asio::awaitable<Result<void>> step_over(const plan::PlanOutcome& outcome);
     asio::awaitable<Result<void>> run_plan(const checkpoints::Plan& plan, bool is_rerun);

@@ -40,6 +40,9 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
     }
     auto facts = co_await gather(known);
     if (!facts) co_return std::move(facts).error();
+    auto looked =
+        co_await look_for_truncations(plan::askable(plan::starts_of(plan.ranges), *facts), *facts);
+    if (!looked) co_return std::move(looked).error();
     plan::PlanLosses lost = plan::decide_plan_losses(plan.ranges, *facts);
     if (lost.losses.empty() || (lost.can_be_run && lost.read_from == adjustments_)) {
         // Nothing is gone (any more): a leader on the move, or a reply that was stale. Try again.

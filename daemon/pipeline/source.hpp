@@ -37,6 +37,14 @@ class Source {
     virtual Result<std::vector<plan::PartitionFacts>> facts(
         const std::map<plan::TopicPartition, plan::Position>& known, const std::stop_token& stop) = 0;
 
+    /// Of `positions` (plan::askable), those whose log was truncated below them since they were recorded,
+    /// each with the offset from which it holds other records (kafka::find_truncations). Costs a client:
+    /// asked where something speaks for it.
+    virtual Result<std::map<plan::TopicPartition, std::int64_t>> truncations(
+        const std::map<plan::TopicPartition, plan::Position>& /*positions*/, const std::stop_token& /*stop*/) {
+        return std::map<plan::TopicPartition, std::int64_t>{};
+    }
+
     /// Ids of those of `topics` that exist; "" where the cluster cannot tell. Asked of a batch before
     /// its sink commits.
     virtual Result<std::map<std::string, std::string>> topic_ids(
@@ -53,7 +61,8 @@ class Source {
         return std::map<plan::TopicPartition, Milliseconds>{};
     }
 
-    /// Reads `range`, which may start later than planned (see kafka::read_range for errors).
+    /// Reads `range`, which may start later than planned (see kafka::read_range for errors). Also
+    /// `out_of_range` when the log turns out to have been truncated below the position that `range` follows.
     virtual Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool read_on,
                                             const kafka::RecordHandler& handler,
                                             const std::stop_token& stop) = 0;

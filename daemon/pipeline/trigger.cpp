@@ -20,10 +20,25 @@ asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gathe
     });
 }
 
+asio::awaitable<Result<void>> Pipeline::Impl::look_for_truncations(
+    const std::map<plan::TopicPartition, plan::Position>& positions,
+    std::vector<plan::PartitionFacts>& facts) {
+    if (positions.empty()) co_return Result<void>{};
+    auto found = co_await with_retries("look for truncated logs", [&] {
+        return control([&] { return source_->truncations(positions, abort_.get_token()); });
+    });
+    if (!found) co_return std::move(found).error();
+    plan::note_truncations(facts, *found);
+    co_return Result<void>{};
+}
+
 /// True when the pipeline is done.
 asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     auto facts = co_await gather(state_.positions);
     if (!facts) co_return std::move(facts).error();
+    auto looked = co_await look_for_truncations(
+        plan::askable_beyond_the_end(state_.positions, *facts), *facts);
+    if (!looked) co_return std::move(looked).error();
     const bool bounded = config_.trigger.kind == config::TriggerKind::available_now;
     if (bounded && !end_bounds_) {
         end_bounds_.emplace();

@@ -13,9 +13,10 @@ namespace {
 using Positions = std::map<TopicPartition, Position>;
 using Recorded = Positions::value_type;
 
-constexpr std::array<std::pair<LossKind, std::string_view>, 6> kind_names{{
+constexpr std::array<std::pair<LossKind, std::string_view>, 7> kind_names{{
     {LossKind::expired, "expired"},
     {LossKind::went_back, "went_back"},
+    {LossKind::truncated, "truncated"},
     {LossKind::partition_gone, "partition_gone"},
     {LossKind::topic_gone, "topic_gone"},
     {LossKind::topic_recreated, "topic_recreated"},
@@ -32,6 +33,11 @@ bool has_topic(std::span<const PartitionFacts> facts, const std::string& topic) 
         facts.begin(), facts.end(), topic,
         [](const PartitionFacts& f, const std::string& t) { return f.topic_partition.topic < t; });
     return first != facts.end() && first->topic_partition.topic == topic;
+}
+
+/// An id that is unknown on either side never counts as changed.
+bool is_same_topic(const Position& position, const PartitionFacts& facts) {
+    return position.topic_id.empty() || facts.topic_id.empty() || position.topic_id == facts.topic_id;
 }
 
 Loss gone(const Recorded& recorded, std::span<const PartitionFacts> facts) {
@@ -54,14 +60,16 @@ void go_on(const Recorded& recorded, const PartitionFacts& facts, LossDecision& 
               .until = position.offset,
               .adjusted_start = position.offset};
     bool lost = true;
-    const bool ids_known = !position.topic_id.empty() && !facts.topic_id.empty();
-    if (ids_known && position.topic_id != facts.topic_id) {
+    if (!is_same_topic(position, facts)) {
         loss.kind = LossKind::topic_recreated;
         loss.adjusted_start = facts.earliest;
     } else if (position.offset < facts.earliest) {
         loss.kind = LossKind::expired;
         loss.until = facts.earliest;
         loss.adjusted_start = facts.earliest;
+    } else if (facts.truncated_at && *facts.truncated_at < position.offset) {
+        loss.kind = LossKind::truncated;
+        loss.adjusted_start = std::max(*facts.truncated_at, facts.earliest);
     } else if (facts.latest < position.offset) {
         loss.kind = LossKind::went_back;
         loss.adjusted_start = facts.latest;
@@ -147,6 +155,10 @@ std::string describe(const Loss& loss) {
                           : "position " + position) +
                    ": the log was truncated; reading can go on at " + start +
                    ", and what was written anew below it can't be told from what was read before";
+        case LossKind::truncated:
+            return text + "the log was truncated at offset " + start +
+                   " (unclean leader election), below position " + position + unread +
+                   "; reading can go on at " + start + ", with the records that were written anew";
         case LossKind::partition_gone:
             return text + "the partition does not exist any more, although topic " + topic +
                    " does" + unread;
@@ -161,6 +173,35 @@ std::string describe(const Loss& loss) {
                    " already (retention, or records were deleted, before its first trigger)";
     }
     return text + "unknown loss";
+}
+
+std::map<TopicPartition, Position> askable(const Positions& positions,
+                                           std::span<const PartitionFacts> facts) {
+    Positions answer;
+    for (const PartitionFacts& fact : facts) {
+        const auto at = positions.find(fact.topic_partition);
+        if (at == positions.end() || at->second.leader_epoch < 0) continue;
+        if (is_same_topic(at->second, fact)) answer.insert(*at);
+    }
+    return answer;
+}
+
+std::map<TopicPartition, Position> askable_beyond_the_end(const Positions& positions,
+                                                          std::span<const PartitionFacts> facts) {
+    Positions answer = askable(positions, facts);
+    for (const PartitionFacts& fact : facts) {
+        const auto at = answer.find(fact.topic_partition);
+        if (at != answer.end() && at->second.offset <= fact.latest) answer.erase(at);
+    }
+    return answer;
+}
+
+void note_truncations(std::span<PartitionFacts> facts,
+                      const std::map<TopicPartition, std::int64_t>& truncations) {
+    for (PartitionFacts& fact : facts) {
+        const auto found = truncations.find(fact.topic_partition);
+        if (found != truncations.end()) fact.truncated_at = found->second;
+    }
 }
 
 LossDecision decide_losses(const Positions& positions, std::span<const PartitionFacts> facts) {

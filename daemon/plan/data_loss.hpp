@@ -15,7 +15,8 @@ namespace sluice::plan {
 
 enum class LossKind {
     expired,            ///< position below the earliest offset: retention or DeleteRecords
-    went_back,          ///< end offset below the position on the same topic: truncation
+    went_back,          ///< end offset below the position on the same topic: truncation, no epoch known
+    truncated,          ///< the log was cut below the position and goes on with other records
     partition_gone,     ///< the partition is not there any more
     topic_gone,         ///< the whole topic is not there any more
     topic_recreated,    ///< the topic id changed: everything unread of the old topic is gone
@@ -63,11 +64,23 @@ struct LossDecision {
     std::vector<Loss> losses;     ///< sorted by topic, partition
 };
 
+/// Those of `positions` whose log can be asked, by leader epoch, whether it was truncated: the partition
+/// is there, under the same topic id, and the epoch was recorded. `facts` sorted. Pure.
+std::map<TopicPartition, Position> askable(const std::map<TopicPartition, Position>& positions,
+                                           std::span<const PartitionFacts> facts);
+/// Of those, the positions beyond their log's end: to be asked before that is called a loss.
+std::map<TopicPartition, Position> askable_beyond_the_end(
+    const std::map<TopicPartition, Position>& positions, std::span<const PartitionFacts> facts);
+/// Sets `truncated_at` of the partitions in `truncations`.
+void note_truncations(std::span<PartitionFacts> facts,
+                      const std::map<TopicPartition, std::int64_t>& truncations);
+
 /// Compares what is checkpointed with what there is.
 ///
-/// Position below earliest: lost up to earliest, goes on there. End below position, same topic id (or
-/// unknown): `went_back`, nothing to count, goes on at the end (records appended since under the old
-/// offsets can't be told apart; the reader's leader epoch check is what finds them). Other topic id:
+/// Position below earliest: lost up to earliest, goes on there. Log cut below the position (known by
+/// leader epoch, however far it has grown since): `truncated`, nothing to count, goes on where it was
+/// cut. End below position, same topic id (or unknown), no epoch to ask for: `went_back`, nothing to
+/// count, goes on at the end (records appended since under the old offsets can't be told apart). Other topic id:
 /// `topic_recreated`, goes on at the new topic's earliest, whatever its end. Gone: no start. New
 /// partitions start at earliest; one that starts above 0 is `new_starts_late` only when the pipeline
 /// has positions at all (`positions` not empty) and the topic was known before (another partition of

@@ -28,6 +28,10 @@ std::map<TopicPartition, Extent> extents_of(std::span<const PlannedRange> ranges
     return extents;
 }
 
+Position start_of(const Extent& extent) {
+    return {extent.from, extent.first->leader_epoch, extent.first->topic_id, -1};
+}
+
 const PartitionFacts* find(std::span<const PartitionFacts> facts, const TopicPartition& partition) {
     const auto found = std::lower_bound(
         facts.begin(), facts.end(), partition,
@@ -49,8 +53,7 @@ PlanLosses decide_plan_losses(std::span<const PlannedRange> ranges,
     std::map<TopicPartition, std::int64_t> expired_until;
     for (const auto& [partition, extent] : extents_of(ranges)) {
         // The same rule as at planning: the plan's start is a position.
-        const std::map<TopicPartition, Position> at{
-            {partition, {extent.from, extent.first->leader_epoch, extent.first->topic_id, -1}}};
+        const std::map<TopicPartition, Position> at{{partition, start_of(extent)}};
         const PartitionFacts* const fact = find(facts, partition);
         LossDecision decision = decide_losses(
             at, fact == nullptr ? std::span<const PartitionFacts>{} : std::span{fact, 1});
@@ -63,7 +66,11 @@ PlanLosses decide_plan_losses(std::span<const PlannedRange> ranges,
                 expired_until[partition] = loss.adjusted_start;
             } else {
                 all_is_lost = true;
-                loss.until = extent.until;
+                // A log that has all planned offsets after it was cut may have had them so when the plan
+                // was made: then nothing that it promised is lost.
+                const bool was_planned_anew = loss.kind == LossKind::truncated &&
+                                              fact != nullptr && fact->latest >= extent.until;
+                if (!was_planned_anew) loss.until = extent.until;
             }
             if (loss.kind == LossKind::topic_gone && has_topic(facts, partition.topic)) {
                 loss.kind = LossKind::partition_gone;  // alone, it can't be told from its topic
@@ -85,6 +92,12 @@ PlanLosses decide_plan_losses(std::span<const PlannedRange> ranges,
         answer.read_from[i] = std::min(expired->second, range.until);
     }
     return answer;
+}
+
+std::map<TopicPartition, Position> starts_of(std::span<const PlannedRange> ranges) {
+    std::map<TopicPartition, Position> starts;
+    for (const auto& [partition, extent] : extents_of(ranges)) starts[partition] = start_of(extent);
+    return starts;
 }
 
 std::vector<std::string> changed_topics(std::span<const PlannedRange> ranges,

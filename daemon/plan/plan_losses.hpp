@@ -35,14 +35,17 @@ struct PlanLosses {
 
 /// Compares a plan with what there is. No losses: whatever threw the reader out has passed.
 ///
-/// An id that changed, a partition that is gone, an end below the plan's `until` (a plan's ends were
-/// all there when it was made): not to be run. An end inside the plan loses what lies from it on; the
+/// An id that changed, a partition that is gone, a log that was truncated below the plan's start, an end
+/// below the plan's `until` (a plan's ends were all there when it was made): not to be run. An end inside the plan loses what lies from it on; the
 /// position, if it lies before, is kept, so that what is left is planned again. An earliest offset
 /// above a range's `from`: expired, counted up to it, beyond the plan's own end too.
 ///
 /// `ranges` as in a plan: those of one partition follow each other. `facts` sorted. Pure.
 PlanLosses decide_plan_losses(std::span<const PlannedRange> ranges,
                               std::span<const PartitionFacts> facts);
+
+/// Where the plan's partitions begin: what a log that was truncated is asked for.
+std::map<TopicPartition, Position> starts_of(std::span<const PlannedRange> ranges);
 
 /// Topics of the plan whose id is another one now, or that are gone: asked before the sink commits.
 /// `ids`: topic → id, topics that do not exist left out; an id unknown on either side ("") never

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace sluice::plan {
@@ -50,6 +51,9 @@ struct PartitionFacts {
     std::int64_t latest = 0;    ///< end for the isolation level: last stable offset when committed
     std::string topic_id{};     ///< empty = unknown
     std::int32_t leader_epoch = -1;
+    /// Where the log was cut below a position and written anew since; nullopt = it was not, or nobody
+    /// asked, which costs a client and is done where something speaks for it.
+    std::optional<std::int64_t> truncated_at{};
 
     bool operator==(const PartitionFacts&) const = default;
 };

@@ -87,6 +87,18 @@ TEST_CASE("a topic that was created anew is read from its beginning") {
     CHECK(fixture.store->load("orders")->positions.at({"orders", 0}).topic_id == "id-new");
 }
 
+TEST_CASE("a log that was truncated and has grown past the position is read on from where it was cut") {
+    Fixture fixture;
+    fixture.start_with({{{"orders", 0}, 120'000}});
+    fixture.cluster.truncated_at[{"orders", 0}] = 90'000;
+    note_loss(fixture, {{"orders", 0}, plan::LossKind::truncated, "id-o", 120'000, 120'000, 90'000});
+    const auto answer = accepted(fixture, true);
+    CHECK(answer.at("losses").as_array().size() == 1);
+    CHECK(answer.at("records_lost") == 0);
+    CHECK(fixture.position({"orders", 0}) == 90'000);
+    CHECK(list_losses(fixture.context(), "orders")->at("unaccepted") == 0);
+}
+
 TEST_CASE("a plan whose tail is gone is abandoned, and the position that can be read stays") {
     Fixture fixture;
     fixture.start_with({{{"orders", 0}, 1000}});

@@ -27,6 +27,7 @@ class FixedClock final : public Clock {
 struct FakeCluster {
     std::vector<plan::PartitionFacts> facts;
     std::map<plan::TopicPartition, std::int64_t> at_time;  ///< first offset of any time asked for
+    std::map<plan::TopicPartition, std::int64_t> truncated_at;
     bool is_down = false;
     int asked = 0;
 };
@@ -43,6 +44,12 @@ class FakeSource final : public pipeline::Source {
         ++cluster_.asked;
         if (cluster_.is_down) return Error{ErrorCode::unavailable, "brokers are down", true};
         return cluster_.facts;
+    }
+    Result<std::map<plan::TopicPartition, std::int64_t>> truncations(
+        const std::map<plan::TopicPartition, plan::Position>& positions, const std::stop_token&) override {
+        auto found = cluster_.truncated_at;
+        std::erase_if(found, [&](const auto& cut) { return !positions.contains(cut.first); });
+        return found;
     }
     Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>&) override {
         FAIL("an operation runs no batch");

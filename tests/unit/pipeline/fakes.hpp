@@ -43,6 +43,8 @@ struct FakeKafka {
     std::map<std::string, std::map<TopicPartition, std::int64_t>> groups;
     std::function<Result<void>()> before_export;
     std::size_t chunk_records = 1;  ///< handed over together
+    bool tells_epochs = false;
+    std::map<TopicPartition, std::int64_t> truncated_at;  ///< under the epochs before the present one
 
     void set(const std::string& topic, std::int32_t partition, std::int64_t earliest,
              std::int64_t latest, const std::string& id = "id-1") {
@@ -65,6 +67,15 @@ class FakeSource final : public Source {
         for (const auto& [tp, fact] : kafka_.partitions) facts.push_back(fact);
         if (kafka_.amend_facts) kafka_.amend_facts(facts, known);
         return facts;
+    }
+
+    Result<std::map<TopicPartition, std::int64_t>> truncations(
+        const std::map<TopicPartition, plan::Position>& positions, const std::stop_token&) override {
+        std::map<TopicPartition, std::int64_t> found;
+        for (const auto& [tp, position] : positions) {
+            if (is_cut_below(tp, position.offset, position.leader_epoch)) found[tp] = kafka_.truncated_at.at(tp);
+        }
+        return found;
     }
 
     Result<std::map<std::string, std::string>> topic_ids(const std::set<std::string>& topics) override {
@@ -95,10 +106,12 @@ class FakeSource final : public Source {
         const TopicPartition& tp = range.range.topic_partition;
         const auto found = kafka_.partitions.find(tp);
         if (found == kafka_.partitions.end() || range.range.from < found->second.earliest ||
-            range.range.until > found->second.latest) {
+            range.range.until > found->second.latest ||
+            is_cut_below(tp, range.range.from, range.leader_epoch)) {
             return Error{ErrorCode::out_of_range, plan::to_string(tp) + ": out of range"};
         }
         kafka::RangeCounts counts;
+        if (kafka_.tells_epochs) counts.last_leader_epoch = found->second.leader_epoch;
         std::vector<sluice_record> chunk;
         for (std::int64_t offset = range.range.from; offset < range.range.until; ++offset) {
             if (kafka_.invisible.contains({tp, offset})) {
@@ -130,6 +143,12 @@ class FakeSource final : public Source {
     void release() override {}
 
  private:
+    bool is_cut_below(const TopicPartition& tp, std::int64_t offset, std::int32_t epoch) const {
+        const auto cut = kafka_.truncated_at.find(tp);
+        return cut != kafka_.truncated_at.end() && cut->second < offset && epoch >= 0 &&
+               epoch < kafka_.partitions.at(tp).leader_epoch;
+    }
+
     FakeKafka& kafka_;
 };
 

@@ -107,6 +107,45 @@ TEST_CASE("a log that ends inside a plan is planned again up to there") {
     CHECK(world.store->load("orders")->positions.at(orders0).offset == 12);
 }
 
+TEST_CASE("a log truncated below a position is read on from where it was cut, however long it is now") {
+    for (const std::int64_t end : {std::int64_t{15}, std::int64_t{20}, std::int64_t{50}}) {
+        CAPTURE(end);
+        Loss world;
+        world.kafka.tells_epochs = true;
+        CHECK(world.run().state == State::done);
+        REQUIRE(world.store->load("orders")->positions.at(orders0).leader_epoch == 0);
+        world.kafka.set("orders", 0, 0, end);
+        world.kafka.partitions.at(orders0).leader_epoch = 2;
+        world.kafka.truncated_at[orders0] = 12;
+        CHECK(world.run().state == State::done);
+        if (end == 20) {  // nothing to read there yet, so nothing to notice
+            CHECK(world.ledger().empty());
+            continue;
+        }
+        REQUIRE(world.ledger().size() == 1);
+        CHECK(world.ledger()[0].loss == plan::Loss{orders0, plan::LossKind::truncated, "id-1", 20, 20, 12});
+        CHECK(world.ledger()[0].accepted);
+        const auto position = world.store->load("orders")->positions.at(orders0);
+        CHECK(position.offset == end);
+        CHECK(position.leader_epoch == 2);
+    }
+}
+
+TEST_CASE("a log truncated below a position stops a pipeline that must not lose") {
+    Loss world;
+    world.kafka.tells_epochs = true;
+    CHECK(world.run().state == State::done);
+    world.config.source.fail_on_data_loss = true;
+    world.kafka.set("orders", 0, 0, 50);
+    world.kafka.partitions.at(orders0).leader_epoch = 2;
+    world.kafka.truncated_at[orders0] = 12;
+    const Status status = world.run();
+    CHECK(status.state == State::failed);
+    CHECK_MESSAGE(status.reason.find("truncated at offset 12") != std::string::npos, status.reason);
+    CHECK_MESSAGE(status.reason.find("sluice losses accept orders --execute") != std::string::npos, status.reason);
+    CHECK(world.store->load("orders")->positions.at(orders0).offset == 20);
+}
+
 TEST_CASE("what expired past the end of a plan is one loss, counted once in the books") {
     Loss world;
     world.config.source.max_offsets_per_trigger = std::int64_t{10};

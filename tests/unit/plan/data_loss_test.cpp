@@ -180,10 +180,43 @@ TEST_CASE("decide_losses answers sorted by topic and partition") {
     CHECK(decision.starts[1].topic_partition == TopicPartition{"b", 2});
 }
 
+TEST_CASE("decide_losses goes on where a log was truncated, however far it has grown since") {
+    for (const std::int64_t end : {650, 812, 5000}) {  // below the position, at it, beyond it
+        CAPTURE(end);
+        PartitionFacts now = facts(100, end);
+        now.truncated_at = 640;
+        const auto [loss, start] = the_loss(at(812), now);
+        CHECK(loss == Loss{orders_3, LossKind::truncated, "old", 812, 812, 640});
+        CHECK(start.position.offset == 640);
+        // Not the epoch of the record that is gone: it would look like one more truncation.
+        CHECK(start.position.leader_epoch == 6);
+    }
+    PartitionFacts now = facts(700, 5000);
+    now.truncated_at = 640;
+    CHECK(the_loss(at(812), now).start.position.offset == 700);
+}
+
+TEST_CASE("decide_losses takes a log that was cut above the position for the same") {
+    for (const std::int64_t cut : {812, 900}) {
+        PartitionFacts now = facts(100, 5000);
+        now.truncated_at = cut;
+        CHECK(decide_losses(at(812), std::vector{now}).losses.empty());
+    }
+}
+
+TEST_CASE("decide_losses says of a truncated log what was expired or another topic's first") {
+    PartitionFacts now = facts(900, 5000);
+    now.truncated_at = 640;
+    CHECK(the_loss(at(812), now).loss.kind == LossKind::expired);
+    now = facts(0, 5000, "new");
+    now.truncated_at = 0;
+    CHECK(the_loss(at(812), now).loss.kind == LossKind::topic_recreated);
+}
+
 TEST_CASE("every kind of loss has a name that is read back") {
     for (const LossKind kind :
-         {LossKind::expired, LossKind::went_back, LossKind::partition_gone, LossKind::topic_gone,
-          LossKind::topic_recreated, LossKind::new_starts_late}) {
+         {LossKind::expired, LossKind::went_back, LossKind::truncated, LossKind::partition_gone,
+          LossKind::topic_gone, LossKind::topic_recreated, LossKind::new_starts_late}) {
         LossKind read = kind == LossKind::expired ? LossKind::went_back : LossKind::expired;
         CHECK(parse_loss_kind(name_of(kind), read));
         CHECK(read == kind);

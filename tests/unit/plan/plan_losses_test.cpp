@@ -132,3 +132,26 @@ TEST_CASE("the text of a loss with a known extent names it and its count") {
         CHECK(describe(loss).find("offsets [100, 200) are gone, 100 records") != std::string::npos);
     }
 }
+
+TEST_CASE("a plan of a log that was truncated below it is not to be run") {
+    PartitionFacts cut = fact(orders_0, 0, 180);  // shorter than planned: the plan is of the old log
+    cut.truncated_at = 60;
+    PlanLosses answer = with({cut, fact(orders_1, 0, 50)});
+    REQUIRE(answer.losses.size() == 1);
+    CHECK(answer.losses[0] == Loss{orders_0, LossKind::truncated, "id", 100, 200, 60});
+    CHECK_FALSE(answer.can_be_run);
+    CHECK(answer.next.at(orders_0).offset == 60);
+
+    cut.latest = 200;  // the plan may be of the new log: nothing of it is known to be lost
+    answer = with({cut, fact(orders_1, 0, 50)});
+    REQUIRE(answer.losses.size() == 1);
+    CHECK(answer.losses[0] == Loss{orders_0, LossKind::truncated, "id", 100, 100, 60});
+    CHECK_FALSE(answer.can_be_run);
+}
+
+TEST_CASE("starts_of is where each partition of a plan begins, with what was recorded there") {
+    const auto starts = starts_of(planned);
+    REQUIRE(starts.size() == 2);
+    CHECK(starts.at(orders_0) == Position{100, 4, "id", -1});
+    CHECK(starts.at(orders_1) == Position{0, 4, "id", -1});
+}
