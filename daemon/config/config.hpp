@@ -96,6 +96,7 @@ struct Pipeline {
     Sink sink;
     Errors errors;
     std::optional<std::string> export_group;
+    Milliseconds stalled_after{60'000};
 
     bool operator==(const Pipeline&) const = default;
 };

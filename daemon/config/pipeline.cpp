@@ -126,6 +126,15 @@ constexpr Key<Pipeline> pipeline_table[] = {
          }
          pipeline.export_group = value.text;
      }},
+    {{.name = "stalledAfter",
+      .type = Type::duration,
+      .default_value = "1m",
+      .minimum = 1000,
+      .maximum = day_ms,
+      .sentence = "How long nothing may move, in an open batch or past a due trigger, before it is STALLED."},
+     [](Context&, const Value& value, Pipeline& pipeline) {
+         pipeline.stalled_after = Milliseconds{value.number};
+     }},
 };
 
 constexpr Key<Trigger> trigger_table[] = {

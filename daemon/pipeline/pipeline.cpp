@@ -8,7 +8,6 @@
 namespace sluice::pipeline {
 namespace {
 
-constexpr Milliseconds stalled_after{60'000};
 constexpr Milliseconds retry_timeout_of_bounded_triggers{15 * 60'000};
 
 }  // namespace
@@ -41,7 +40,7 @@ Status Pipeline::Impl::status() const {
     };
     if (status.batch_id) {
         const auto still = since(SteadyTime{Milliseconds{progress_.moved_at_ms.load()}});
-        if (still >= stalled_after) {
+        if (still >= config_.stalled_after) {
             status.state = State::stalled;
             status.reason = std::string("batch ") + std::to_string(*status.batch_id) + ": " +
                             progress_.doing.load() + " has not moved for " +
@@ -55,7 +54,7 @@ Status Pipeline::Impl::status() const {
                            ? std::chrono::duration_cast<std::chrono::seconds>(env_.clock.wall() -
                                                                               *status.next_trigger)
                            : since(step_since_);
-    if (still >= stalled_after) {
+    if (still >= config_.stalled_after) {
         status.state = State::stalled;
         status.reason = std::string("no batch is open, ") + std::to_string(status.backlog) +
                         " offsets were waiting: \"" + step_ + "\" has not moved for " +

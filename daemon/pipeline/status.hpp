@@ -20,7 +20,7 @@ enum class State {
     running,    ///< a batch is being read and written, or backlog is waiting for a trigger that is not overdue
     caught_up,  ///< everything there was at the last trigger is committed
     retrying,   ///< something failed or was refused that may pass; retry_at says when it is tried again
-    stalled,    ///< nothing has moved for a minute: in the open batch, or before one, with a trigger overdue
+    stalled,    ///< nothing has moved for `stalledAfter` (a minute): in the open batch, or before one, with a trigger overdue
     paused,
     stopped,
     failed,     ///< given up; `reason` says what to do, retry_at when it starts again by itself, if it does
