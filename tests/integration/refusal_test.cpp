@@ -44,18 +44,6 @@ int run_to_end(DaemonProcess& daemon, const std::map<std::string, std::string>& 
     return *ended->code;
 }
 
-/// A mount namespace that ends with the daemon; root needs no user namespace for it, which a chroot
-/// would not allow.
-std::vector<std::string> with_mounts(const std::string& script) {
-    std::vector<std::string> command{"/usr/bin/unshare", "--mount"};
-    if (geteuid() != 0) command.push_back("--map-root-user");
-    for (const std::string& word : {std::string("/bin/sh"), std::string("-c"),
-                                    script + " && exec \"$@\"", std::string("sh")}) {
-        command.push_back(word);
-    }
-    return command;
-}
-
 void copy_tree(const std::filesystem::path& from, const std::filesystem::path& to) {
     std::filesystem::remove_all(to);
     std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);

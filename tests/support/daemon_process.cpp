@@ -131,6 +131,17 @@ std::optional<ExitStatus> DaemonProcess::wait(std::chrono::milliseconds limit) {
 
 std::string DaemonProcess::log() const { return read_file(folder_ / "log"); }
 
+std::vector<std::string> with_mounts(const std::string& script) {
+    std::vector<std::string> command{"/usr/bin/unshare", "--mount"};
+    // Root needs no user namespace for it, which a chroot would not allow.
+    if (geteuid() != 0) command.push_back("--map-root-user");
+    for (const std::string& word : {std::string("/bin/sh"), std::string("-c"),
+                                    script + " && exec \"$@\"", std::string("sh")}) {
+        command.push_back(word);
+    }
+    return command;
+}
+
 CommandResult run_command(const std::string& program, const std::vector<std::string>& arguments,
                           const std::string& input) {
     static std::atomic<int> counter{0};

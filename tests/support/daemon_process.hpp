@@ -60,6 +60,10 @@ class DaemonProcess {
     std::optional<ExitStatus> ended_;
 };
 
+/// A wrapper for `start`: runs `script` first, in a mount namespace that ends with the daemon. What is
+/// mounted there is seen from outside below /proc/<pid>/root.
+std::vector<std::string> with_mounts(const std::string& script);
+
 struct CommandResult {
     int code = -1;
     std::string out;

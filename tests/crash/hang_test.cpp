@@ -1,0 +1,121 @@
+// A sink that hangs: standard output is a pipe that nobody reads.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+#include <csignal>
+#include <fstream>
+
+#include "tests/support/e2e.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+namespace json = boost::json;
+
+namespace {
+
+/// Where the daemon's standard output goes; holds 64 KiB until somebody reads.
+class Pipe {
+ public:
+    explicit Pipe(std::filesystem::path path) : path_(std::move(path)) {
+        if (::mkfifo(path_.c_str(), 0600) != 0) throw std::runtime_error("cannot make a pipe");
+        end_ = ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    }
+    ~Pipe() { ::close(end_); }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+
+    /// A wrapper for DaemonProcess::start.
+    [[nodiscard]] std::vector<std::string> into_it() const {
+        return {"/bin/sh", "-c", "exec \"$@\" >" + path_.string(), "sh"};
+    }
+    /// Moves what is there into `file`; answers how many lines that was.
+    std::size_t read_into(std::ofstream& file) const {
+        std::array<char, 1 << 16> buffer{};
+        const ssize_t got = ::read(end_, buffer.data(), buffer.size());
+        if (got <= 0) return 0;
+        file.write(buffer.data(), got).flush();
+        return static_cast<std::size_t>(std::count(buffer.begin(), buffer.begin() + got, '\n'));
+    }
+
+ private:
+    const std::filesystem::path path_;
+    int end_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, and so does it afterwards") {
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder("hang");
+    const std::string topic = Kafka::unique("hang");
+    kafka.create_topic(topic, 2);
+    PipelineYaml hanging;
+    hanging.name = "hanging";
+    hanging.topics = {topic};
+    hanging.trigger = "{ processingTime: 100ms }";
+    hanging.sink = "plugin: stdout\n";
+    hanging.extra = "stalledAfter: 5s\n";
+    PipelineYaml neighbour = hanging;
+    neighbour.name = "neighbour";
+    neighbour.sink = "plugin: file\nformat: json\n";
+    neighbour.out = folder.path() / "out";
+    DaemonProcess daemon(folder.path(),
+                         config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), hanging) +
+                                                        pipeline_yaml(kafka.bootstrap(), neighbour)));
+    const Pipe pipe(folder.path() / "pipe");
+    daemon.start({}, pipe.into_it());
+    const auto status = [&](const std::string& name) {
+        const auto answer = run_command(
+            "sluice", {"status", "--json", "--config", (folder.path() / "sluice.yaml").string()});
+        if (answer.out.empty()) return json::object{};
+        for (const auto& each : json::parse(answer.out).at("pipelines").as_array()) {
+            if (each.at("pipeline").as_string() == name) return each.as_object();
+        }
+        return json::object{};
+    };
+    const auto comes_to = [&](const std::string& name, const char* state) {
+        return wait_until([&] {
+            const json::object now = status(name);
+            return now.contains("state") && now.at("state").as_string() == state;
+        }, std::chrono::seconds{60});
+    };
+    const auto produce = [&](std::int64_t count) {
+        for (int partition : {0, 1}) kafka.produce_numbers(topic, partition, count);
+    };
+
+    produce(5'000);  // ten times what a pipe holds
+    REQUIRE_MESSAGE(comes_to("hanging", "STALLED"), daemon.log());
+    const std::string reason(status("hanging").at("reason").as_string());
+    CHECK_MESSAGE(reason.find("has not moved for") != std::string::npos, reason);
+    for (int round = 0; round < 3; ++round) {
+        produce(500);
+        const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
+        const auto out = folder.path() / "out";
+        REQUIRE_MESSAGE(wait_until([&] {
+                            return std::filesystem::exists(out) && count(delivered_in(out)) >= count(expected);
+                        }),
+                        daemon.log());
+        CHECK(difference(expected, delivered_in(out)) == "");
+        CHECK(status("hanging").at("state").as_string() == "STALLED");
+        CHECK(comes_to("neighbour", "CAUGHT_UP"));
+    }
+
+    const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
+    const auto printed = folder.path() / "printed";
+    std::filesystem::create_directory(printed);
+    std::ofstream file(printed / "all.jsonl", std::ios::binary);
+    std::size_t lines = 0;
+    CHECK_MESSAGE(wait_until([&] { return (lines += pipe.read_into(file)) >= count(expected); },
+                             std::chrono::seconds{60}),
+                  daemon.log());
+    CHECK(comes_to("hanging", "CAUGHT_UP"));
+    CHECK(difference(expected, delivered_in(printed)) == "");
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+    MESSAGE(2 * count(expected) << " records compared");
+}
