@@ -74,10 +74,7 @@ class Scene {
         compared += count(expected);
         return true;
     }
-    /// A folder as the daemon sees it.
-    fs::path seen(const std::string& disk) const {
-        return "/proc/" + std::to_string(daemon_.pid()) + "/root" + (folder_.path() / disk).string();
-    }
+    fs::path seen(const std::string& disk) const { return daemon_.seen(folder_.path() / disk); }
     void fill(const std::string& disk) {
         const std::size_t said_before = daemon_.log().size();
         {

@@ -156,9 +156,7 @@ TEST_CASE("a full disk under the sink is waited for, and nothing is lost or doub
                                 "--mount --root --target " + std::to_string(daemon.pid()) +
                                 " mount -o remount,size=64m " + disk.string();
     REQUIRE(std::system(remount.c_str()) == 0);
-    // As the daemon sees it; links would lead back to what the test sees.
-    const std::filesystem::path seen = "/proc/" + std::to_string(daemon.pid()) + "/root" +
-                                       (std::filesystem::canonical(disk) / "out").string();
+    const std::filesystem::path seen = daemon.seen(disk) / "out";
     const Ledger expected = setup.expected();
     CHECK_MESSAGE(wait_until([&] { return count(delivered_in(seen)) >= count(expected); },
                              std::chrono::seconds{30}),

@@ -129,6 +129,11 @@ std::optional<ExitStatus> DaemonProcess::wait(std::chrono::milliseconds limit) {
     return ended_;
 }
 
+std::filesystem::path DaemonProcess::seen(const std::filesystem::path& folder) const {
+    // Without links, which would lead back to what the test sees.
+    return "/proc/" + std::to_string(pid_) + "/root" + std::filesystem::canonical(folder).string();
+}
+
 std::string DaemonProcess::log() const { return read_file(folder_ / "log"); }
 
 std::vector<std::string> with_mounts(const std::string& script) {

@@ -51,6 +51,8 @@ class DaemonProcess {
     [[nodiscard]] std::string log() const;
     void set_yaml(std::string yaml) { yaml_ = std::move(yaml); }
     [[nodiscard]] pid_t pid() const { return pid_; }
+    /// A folder as the daemon sees it, whose mounts may be its own.
+    [[nodiscard]] std::filesystem::path seen(const std::filesystem::path& folder) const;
 
  private:
     std::filesystem::path folder_;
