@@ -69,6 +69,7 @@ Result<std::vector<std::string>> pipelines_of(Session& session);
 // Handlers, by file. Each answers the exit code.
 Result<int> run_validate(Session& session);
 Result<int> run_plugins(Session& session);
+Result<int> run_sink_test(Session& session);
 Result<int> run_plan(Session& session);
 Result<int> run_status(Session& session);
 Result<int> run_batches_list(Session& session);

@@ -26,5 +26,6 @@ std::string view_losses(const boost::json::object& losses);
 std::string view_plugins(const boost::json::object& plugins);
 /// One plugin of them with its options.
 std::string view_plugin(const boost::json::object& plugin);
+std::string view_sink_test(const boost::json::object& report);
 
 }  // namespace sluice::cli

@@ -17,7 +17,7 @@ struct LoadedSink {
 };
 
 /// Reads and checks it like the sink of the pipeline `name`: references, the plugin's options, its own
-/// check, no path inside `data_dir`. Relative paths are relative to the file. Never throws; blocks on
+/// check, no path inside `data_dir` (empty: there is none). Relative paths are relative to the file. Never throws; blocks on
 /// files only.
 LoadedSink load_sink(const std::filesystem::path& path, const std::string& name,
                      const std::filesystem::path& data_dir,

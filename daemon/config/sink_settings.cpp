@@ -108,7 +108,8 @@ void take_option(Context& context, const sink::Option& option, const Node& node,
         context.findings.error(node.at, path, "an option has no NUL bytes");
         return;
     }
-    if (key.type == Type::path && is_within(value->text, context.data_dir)) {
+    if (key.type == Type::path && !context.data_dir.empty() &&
+        is_within(value->text, context.data_dir)) {
         context.findings.error(node.at, path,
                                quoted(node) + " is inside dataDir: no sink may write among the "
                                               "checkpoints");
