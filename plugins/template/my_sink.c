@@ -1,4 +1,6 @@
-/* my_sink appends each value as a line to one file. README.md says how to build one like it. */
+/* my_sink appends each value as a line to one file. A batch's receipt is the length of the file behind
+ * it: what is longer was left by a crash, and is cut off before the batch is written again. So each
+ * record is there once in the end (idempotent), and some are seen before their batch is committed. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,29 +8,47 @@
 #include <unistd.h>
 #include "sluice/sink.h"
 
-struct sluice_sink { const sluice_host* host; FILE* file; };
-
-static sluice_status fail(const sluice_host* host) {
-    const char* const why = strerror(errno);
+struct sluice_sink {
+    const sluice_host* host;
+    FILE* file;
+    int64_t length; /* of what is committed: the receipt */
+    int64_t newest; /* batch that this process committed; -1: none */
+};
+static sluice_status fail(const sluice_host* host, const char* why) {
     host->set_error(host, (sluice_string){why, strlen(why)});
     return SLUICE_FATAL;
 }
+static sluice_bytes receipt_of(const sluice_sink* sink) {
+    return (sluice_bytes){(const uint8_t*)&sink->length, sizeof sink->length};
+}
+static int64_t size_of(const sluice_sink* sink) { return lseek(fileno(sink->file), 0, SEEK_END); }
 static sluice_status open_sink(const sluice_host* host, const sluice_config* config,
-                               sluice_bytes receipt, sluice_sink** sink, sluice_bytes* initial) {
-    const sluice_string value = config->settings[0].value; /* the one option, and it is required */
-    char* const path = strndup(value.data, value.size);
-    FILE* const file = path != NULL ? fopen(path, "ab") : NULL;
-    free(path);
-    *sink = file != NULL ? malloc(sizeof **sink) : NULL;
-    if (*sink == NULL) return fail(host);
-    **sink = (sluice_sink){host, file};
-    return (void)receipt, (void)initial, SLUICE_OK;
+                               sluice_bytes receipt, sluice_sink** opened, sluice_bytes* initial) {
+    const sluice_string path = config->settings[0].value; /* the one option, and it is required */
+    char* const name = strndup(path.data, path.size);
+    sluice_sink* const sink = calloc(1, sizeof *sink);
+    if (sink != NULL && name != NULL) sink->file = fopen(name, "ab");
+    free(name);
+    if (sink == NULL || sink->file == NULL) return free(sink), fail(host, strerror(errno));
+    sink->host = host, sink->newest = -1, sink->length = size_of(sink);
+    if (receipt.size == sizeof sink->length) memcpy(&sink->length, receipt.data, receipt.size);
+    if (size_of(sink) < sink->length) {
+        fclose(sink->file), free(sink);
+        return fail(host, "the file is shorter than its last batch left it: put it back as it was");
+    }
+    return *opened = sink, *initial = receipt_of(sink), SLUICE_OK;
 }
 static void close_sink(sluice_sink* sink) { fclose(sink->file), free(sink); }
-static sluice_status begin(sluice_sink* sink, const sluice_batch* batch, sluice_bytes* receipt) {
-    return (void)sink, (void)batch, (void)receipt, SLUICE_OK;
+static sluice_status cut(sluice_sink* sink) { /* whatever is not committed */
+    fflush(sink->file), clearerr(sink->file);
+    const int failed = ftruncate(fileno(sink->file), sink->length);
+    return failed ? fail(sink->host, strerror(errno)) : SLUICE_OK;
 }
-static sluice_status abort_it(sluice_sink* s, uint64_t id) { return (void)s, (void)id, SLUICE_OK; }
+static sluice_status begin(sluice_sink* sink, const sluice_batch* batch, sluice_bytes* receipt) {
+    if ((int64_t)batch->id != sink->newest) return cut(sink);
+    return *receipt = receipt_of(sink), SLUICE_ALREADY_COMMITTED;
+}
+static sluice_status abort_it(sluice_sink* sink, uint64_t id) { return (void)id, cut(sink); }
 static sluice_status writer_open(sluice_sink* sink, const sluice_range* range, sluice_writer** w) {
     *w = (sluice_writer*)sink; /* no state of its own: SLUICE_SINK_ORDERED is one at a time */
     return (void)range, SLUICE_OK;
@@ -40,20 +60,21 @@ static sluice_status writer_write(sluice_writer* writer, const sluice_record* re
         if (at->value.data != NULL) fwrite(at->value.data, 1, at->value.size, sink->file);
         fputc('\n', sink->file);
     }
-    return (void)rejected, ferror(sink->file) ? fail(sink->host) : SLUICE_OK;
+    return (void)rejected, ferror(sink->file) ? fail(sink->host, strerror(errno)) : SLUICE_OK;
 }
 static sluice_status close_it(sluice_writer* w, int32_t k) { return (void)w, (void)k, SLUICE_OK; }
 static sluice_status commit(sluice_sink* sink, uint64_t id, sluice_bytes* receipt) {
-    (void)id, (void)receipt; /* durable before OK: the position is committed right after */
-    return fflush(sink->file) == 0 && fsync(fileno(sink->file)) == 0 ? SLUICE_OK : fail(sink->host);
+    if (fflush(sink->file) != 0 || fsync(fileno(sink->file)) != 0)
+        return fail(sink->host, strerror(errno));
+    sink->length = size_of(sink), sink->newest = (int64_t)id;
+    return *receipt = receipt_of(sink), SLUICE_OK; /* durable: the position moves right after */
 }
-
 static const sluice_option options[] = {
     {SLUICE_STRING("path"), SLUICE_OPTION_PATH, SLUICE_OPTION_REQUIRED, {NULL, 0}, {NULL, 0},
      SLUICE_STRING("The file that lines are appended to."), 0, 0}};
 static const sluice_sink_api api = {sizeof api, 0, NULL, open_sink, close_sink, begin, abort_it,
                                     writer_open, writer_write, close_it, commit};
 static const sluice_sink_plugin plugin = {sizeof plugin, SLUICE_SINK_ABI, SLUICE_STRING("my_sink"),
-    SLUICE_STRING("0.1"), SLUICE_STRING("Appends values to a file."), SLUICE_AT_LEAST_ONCE,
+    SLUICE_STRING("0.1"), SLUICE_STRING("Appends values to a file."), SLUICE_IDEMPOTENT,
     SLUICE_SINK_ORDERED, options, 1, sizeof(sluice_option), &api};
 const sluice_sink_plugin* sluice_sink_plugin_v1(void) { return &plugin; }

@@ -1,35 +1,64 @@
-# Installs what a plugin author needs, builds the installed template against it as a project of its
-# own, installs that plugin, and runs a batch through it.
+# Installs what a plugin author needs, builds each installed template against it as a project of its own, by the
+# commands of include/sluice/AUTHORS.md, installs the plugin, and drives it through the kit.
 function(step)
     execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
     if(NOT result EQUAL 0)
         string(REPLACE ";" " " command "${ARGV}")
         message(FATAL_ERROR "${command}\nanswered ${result}:\n${output}")
     endif()
+    set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+function(expect text)
+    string(FIND "${output}" "${text}" found)
+    if(found EQUAL -1)
+        message(FATAL_ERROR "'${text}' is not in:\n${output}")
+    endif()
 endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 set(prefix ${WORK_DIR}/prefix)
-set(source ${prefix}/${DATA_DIR}/sluice/template)
 step(${CMAKE_COMMAND} --install ${BUILD_DIR} --component devel --prefix ${prefix})
-step(${CMAKE_COMMAND} -S ${source} -B ${WORK_DIR}/build -G ${GENERATOR}
-    -D CMAKE_PREFIX_PATH=${prefix} -D CMAKE_C_COMPILER=${C_COMPILER}
-    -D CMAKE_C_FLAGS=-Wall\ -Wextra\ -Werror)
-step(${CMAKE_COMMAND} --build ${WORK_DIR}/build)
-step(${CMAKE_COMMAND} --install ${WORK_DIR}/build --prefix ${prefix})
 
-file(GLOB_RECURSE plugin ${prefix}/*/sluice/my_sink.so)
-if(NOT plugin)
-    message(FATAL_ERROR "my_sink.so was not installed below ${prefix}")
-endif()
-get_filename_component(plugin_dir ${plugin} DIRECTORY)
-step(chmod go-w ${plugin} ${plugin_dir})  # under a umask of 002
+function(try_out template guarantee)
+    set(source ${prefix}/${DATA_DIR}/sluice/${template})
+    set(work ${WORK_DIR}/${template})
+    step(${CMAKE_COMMAND} -S ${source} -B ${work} -G ${GENERATOR} -D CMAKE_PREFIX_PATH=${prefix}
+        -D CMAKE_C_COMPILER=${C_COMPILER} -D CMAKE_CXX_COMPILER=${CXX_COMPILER}
+        "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror" "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror")
+    step(${CMAKE_COMMAND} --build ${work})
+    step(${CMAKE_COMMAND} --install ${work} --prefix ${work}/installed)
+    file(GLOB_RECURSE plugin ${work}/installed/*/sluice/my_sink.so)
+    if(NOT plugin)
+        message(FATAL_ERROR "my_sink.so was not installed below ${work}/installed")
+    endif()
+    get_filename_component(plugin_dir ${plugin} DIRECTORY)
+    step(chmod go-w ${plugin} ${plugin_dir})  # under a umask of 002
 
-# It works, and the template is as short as promised.
-step(${RUN} ${plugin} ${WORK_DIR}/values.txt)
-file(READ ${source}/my_sink.c text)
-string(REGEX MATCHALL "\n" lines "${text}")
-list(LENGTH lines count)
-if(count GREATER_EQUAL 60)
-    message(FATAL_ERROR "my_sink.c has ${count} lines; a whole sink is under 60")
-endif()
+    file(WRITE ${work}/sink.yaml "plugin: my_sink\npath: out\n")
+    step(${SLUICE} sink-test ${plugin} ${work}/sink.yaml --rounds 4 --values json
+        --reader "find ${work}/out -type f -not -name '.*' | xargs -r cat")
+    expect("declared ${guarantee}, proven ${guarantee}")
+
+    # Where it cannot write, it says so; the kit hears it.
+    file(WRITE ${work}/nowhere.yaml "plugin: my_sink\npath: /dev/null/nowhere\n")
+    execute_process(COMMAND ${SLUICE} sink-test ${plugin} ${work}/nowhere.yaml
+        RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(NOT result EQUAL 2)
+        message(FATAL_ERROR "sink-test on a target that cannot be written answered ${result}:\n${output}")
+    endif()
+    expect("open() answered FATAL: ")
+endfunction()
+
+try_out(template idempotent)
+try_out(template-cpp exactly-once)
+
+# As short as promised.
+foreach(file template/my_sink.c template-cpp/my_sink.cpp)
+    file(READ ${prefix}/${DATA_DIR}/sluice/${file} text)
+    string(REGEX MATCHALL "\n" lines "${text}")
+    list(LENGTH lines count)
+    if(count GREATER 80)
+        message(FATAL_ERROR "${file} has ${count} lines; a whole sink has at most 80")
+    endif()
+endforeach()
