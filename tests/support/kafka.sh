@@ -3,6 +3,8 @@
 #   kafka.sh fetch DIR            the jars and a log configuration (needs a JDK >= 17 and Maven)
 #   kafka.sh start JARS DIR [N]   N brokers (1) in KRaft mode on free ports; DIR/bootstrap says where
 #                                 ($KAFKA_HEAP; $KAFKA_PROPERTIES: further lines of server.properties)
+#   kafka.sh crash DIR            ends them as a power cut would (kill -9)
+#   kafka.sh up JARS DIR          starts them again, with what they had, on the same ports
 #   kafka.sh stop DIR             ends them, by the pids in DIR
 set -euo pipefail
 version=4.1.1
@@ -112,14 +114,37 @@ PROPERTIES
     say "$count broker(s) at $bootstrap"
 }
 
+up() {
+    jars=$(realpath -m "$1"); local dir broker
+    dir=$(realpath -m "$2")
+    local java; java_options
+    for broker in "$dir"/*/; do launch "${broker%/}"; done
+    for broker in "$dir"/*/; do
+        await_port "${broker%/}" "$(sed -n 's/^listeners=PLAINTEXT:.*127\.0\.0\.1:\([0-9]*\),.*/\1/p' "$broker/server.properties")"
+    done
+}
+
+crash() {
+    local dir file pid
+    dir=$(realpath -m "$1")
+    for file in "$dir"/*/pid; do
+        pid=$(cat "$file")
+        is_ours "$pid" "$dir" || continue
+        kill -9 "$pid"
+        while [ -e "/proc/$pid" ]; do sleep 0.02; done
+    done
+}
+
+# Only what this script started: the pid must still be a Kafka of this folder.
+is_ours() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF "$2/"; } # PID DIR
+
 stop() { # FOLDER [SIGNAL]
     local dir file pid signal=${2:-TERM}
     dir=$(realpath -m "$1")
     for file in "$dir"/*/pid; do
         [ -e "$file" ] || continue
         pid=$(cat "$file")
-        # Only what this script started: the pid must still be a Kafka of this folder.
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$dir/"; then
+        if is_ours "$pid" "$dir"; then
             kill -s "$signal" "$pid" 2>/dev/null || true
             for _ in $(seq 100); do [ -e "/proc/$pid" ] || break; sleep 0.1; done
             [ -e "/proc/$pid" ] && kill -9 "$pid" 2>/dev/null || true
@@ -134,6 +159,8 @@ stop() { # FOLDER [SIGNAL]
 case "${1:-}" in
     fetch) fetch "$2" ;;
     start) start "$2" "$3" "${4:-1}" ;;
+    crash) crash "$2" ;;
+    up) up "$2" "$3" ;;
     stop) stop "$2" ;;
-    *) sed -n '2,7p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,9p' "$0" >&2; exit 64 ;;
 esac
