@@ -162,5 +162,5 @@ case "${1:-}" in
     crash) crash "$2" ;;
     up) up "$2" "$3" ;;
     stop) stop "$2" ;;
-    *) sed -n '2,9p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,8p' "$0" >&2; exit 64 ;;
 esac

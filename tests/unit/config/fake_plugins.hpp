@@ -63,7 +63,7 @@ inline sink::Option option(std::string name, std::int32_t type,
     return made;
 }
 
-/// file, stdout, discard and postgres as the real ones describe themselves; database with one option of every
+/// file, stdout, discard, postgres and kafka as the real ones describe themselves; database with one option of every
 /// other kind; broken.so, which failed to load.
 inline sink::PluginDirectory fake_plugins() {
     sink::PluginDirectory directory;
@@ -88,6 +88,11 @@ inline sink::PluginDirectory fake_plugins() {
                      option("mode", SLUICE_OPTION_CHOICE, "append", {"append", "upsert"}),
                      option("key", SLUICE_OPTION_JSON), option("columns", SLUICE_OPTION_JSON),
                      option("createTable", SLUICE_OPTION_BOOL, "false")});
+    add("kafka", {option("kafka", SLUICE_OPTION_JSON),
+                  option("topic", SLUICE_OPTION_STRING, "{topic}"), option("routes", SLUICE_OPTION_JSON),
+                  option("partition", SLUICE_OPTION_CHOICE, "keep", {"keep", "hash"}),
+                  option("createTopics", SLUICE_OPTION_BOOL, "false"),
+                  option("originHeaders", SLUICE_OPTION_BOOL, "false")});
 
     sink::Option url = option("url", SLUICE_OPTION_STRING);
     url.required = true;

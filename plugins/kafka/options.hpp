@@ -1,0 +1,104 @@
+#pragma once
+// The options of the kafka sink: their table (what `sluice plugins` prints and YAML is checked
+// against) and their values.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "plugins/kafka/topic_names.hpp"
+#include "sluice/sink.hpp"
+
+namespace sluice::plugins::kafka {
+
+inline constexpr sluice_option option_table[] = {
+    option("kafka", SLUICE_OPTION_JSON,
+           "Properties of librdkafka for the target cluster, bootstrap.servers at least, as a map; "
+           "without secrets."),
+    option("kafkaSecrets", SLUICE_OPTION_JSON,
+           "Properties of librdkafka that nobody may see (sasl.password, ssl.key.password, …), as "
+           "a map.")
+        .secret(),
+    option("topic", SLUICE_OPTION_STRING,
+           "Target of the topics that no route matches; {topic} stands for the source's name.")
+        .by_default("{topic}"),
+    option("routes", SLUICE_OPTION_JSON,
+           "A list of {regex, replacement}, the first that matches a whole name counts; $1 is its "
+           "group."),
+    option("partition", SLUICE_OPTION_CHOICE,
+           "keep: the number of the source's partition; hash: by the key, as Kafka's own producers "
+           "do.")
+        .choices("keep|hash")
+        .by_default("keep"),
+    option("transactions", SLUICE_OPTION_BOOL,
+           "A transaction for each batch: exactly once; false: idempotent producer, at least once.")
+        .by_default("true"),
+    option("transactionalId", SLUICE_OPTION_STRING,
+           "Names this pipeline in the target cluster, and fences an older daemon; default "
+           "sluice-<pipeline>."),
+    option("transactionTimeout", SLUICE_OPTION_DURATION,
+           "Longest time for a batch; the cluster gives up a transaction that lasts longer.")
+        .by_default("5m")
+        .between(1000, 86'400'000),
+    option("markerTopic", SLUICE_OPTION_STRING,
+           "Topic whose partition 0 carries the batch marker; default: the target of the batch's "
+           "first "
+           "range."),
+    option(
+        "missingMarker", SLUICE_OPTION_CHOICE,
+        "When the cluster has forgotten whether a batch to be run again is there: stop, or run it.")
+        .choices("stop|run")
+        .by_default("stop"),
+    option("originHeaders", SLUICE_OPTION_BOOL,
+           "Add the headers sluice.origin.topic, .partition and .offset to each record.")
+        .by_default("false"),
+    option("createTopics", SLUICE_OPTION_BOOL,
+           "Create target topics that are missing, and partitions that `partition: keep` needs.")
+        .by_default("false"),
+    option(
+        "createPartitions", SLUICE_OPTION_INT,
+        "Partitions of a topic that is created; 0: as many as keep needs, or the brokers' default.")
+        .by_default("0")
+        .between(0, 100'000),
+    option(
+        "targetCluster", SLUICE_OPTION_STRING,
+        "Id of the only cluster that is written to; needed to move a pipeline to another cluster."),
+    option("bufferMax", SLUICE_OPTION_SIZE, "Most that may wait to be sent, in bytes of values.")
+        .by_default("32MiB")
+        .between(1 << 20, 1 << 30),
+    option("timeout", SLUICE_OPTION_DURATION, "Longest wait for one answer of the target cluster.")
+        .by_default("30s")
+        .between(1000, 3'600'000),
+};
+
+struct Options {
+    std::map<std::string, std::string> properties;  ///< of librdkafka, secrets too
+    TopicNames topics{"{topic}", ""};
+    bool keep_partition = true;
+    bool transactions = true;
+    std::string transactional_id;
+    std::string marker_group;
+    std::chrono::milliseconds transaction_timeout{};
+    std::string marker_topic;  ///< empty: the target of the batch's first range
+    bool run_without_marker = false;
+    bool origin_headers = false;
+    bool create_topics = false;
+    int create_partitions = 0;
+    std::string target_cluster;  ///< empty: any
+    std::uint64_t buffer_max = 0;
+    std::chrono::milliseconds timeout{};
+};
+
+/// Throws std::invalid_argument when the options do not fit together. Touches no network; whether
+/// librdkafka takes the values of its properties is check_properties()'s to say (client.hpp).
+Options read_options(const Settings& settings, std::string_view pipeline);
+
+/// Why a property of librdkafka may not be set: it would break what the sink promises, or an option
+/// has it. Empty: it may.
+std::string_view refuse_property(std::string_view name);
+/// True for properties whose value is a password, a key or a token.
+bool is_secret_property(std::string_view name);
+
+}  // namespace sluice::plugins::kafka

@@ -1,0 +1,156 @@
+#include "tests/integration/kafka_sink/target.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <stdexcept>
+
+#include "daemon/kafka/handles.hpp"
+
+namespace sluice::test {
+namespace {
+
+using kafka::Client;
+using kafka::Conf;
+using kafka::Deleter;
+using kafka::Message;
+using kafka::PartitionList;
+
+const std::string folder = std::string(SLUICE_TEST_BINARY_DIR) + "/kafka_target";
+
+void script(const std::string& arguments) {
+    const std::string command =
+        std::string(SLUICE_TEST_SOURCE_DIR) + "/tests/support/kafka.sh " + arguments;
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
+}
+
+std::string bootstrap_of_target() {
+    std::string line;
+    std::ifstream file(folder + "/bootstrap");
+    if (!std::getline(file, line) || line.empty())
+        throw std::runtime_error("no second Kafka: ctest starts one (kafka_target.start)");
+    return line;
+}
+
+std::optional<std::string> bytes(const void* data, std::size_t size) {
+    if (data == nullptr) return std::nullopt;
+    return std::string(static_cast<const char*>(data), size);
+}
+
+Delivered delivered(const rd_kafka_message_t* message) {
+    Delivered record;
+    record.partition = message->partition;
+    record.offset = message->offset;
+    record.key = bytes(message->key, message->key_len);
+    record.value = bytes(message->payload, message->len);
+    rd_kafka_timestamp_type_t type{};
+    record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    for (std::size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++i)
+        record.headers.emplace_back(name, bytes(value, size));
+    return record;
+}
+
+struct SourcePlace {
+    plan::TopicPartition partition;
+    std::int64_t offset = 0;
+};
+SourcePlace origin_of(const Delivered& record) {
+    const auto header = [&](const std::string& name) -> std::string {
+        for (const auto& [each, value] : record.headers)
+            if (each == name && value) return *value;
+        throw std::runtime_error("a record without header " + name);
+    };
+    return {{header("sluice.origin.topic"),
+             static_cast<std::int32_t>(std::stol(header("sluice.origin.partition")))},
+            std::stoll(header("sluice.origin.offset"))};
+}
+
+}  // namespace
+
+Kafka& target_cluster() {
+    static Kafka kafka{bootstrap_of_target()};
+    return kafka;
+}
+
+void crash_target() {
+    script("crash " + folder);
+}
+
+void start_target() {
+    script("up " + std::string(SLUICE_TEST_SOURCE_DIR) + "/build/deps/kafka " + folder);
+}
+
+std::vector<Delivered> read_topic(const std::string& bootstrap, const std::string& topic,
+                                  const std::string& isolation) {
+    std::array<char, 512> error{};
+    Conf conf{rd_kafka_conf_new()};
+    for (const auto& [name, value] :
+         std::vector<std::pair<std::string, std::string>>{{"bootstrap.servers", bootstrap},
+                                                          {"group.id", "sluice-test-reader"},
+                                                          {"enable.auto.commit", "false"},
+                                                          {"enable.partition.eof", "true"},
+                                                          {"auto.offset.reset", "earliest"},
+                                                          {"fetch.wait.max.ms", "50"},
+                                                          {"isolation.level", isolation}})
+        rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), error.data(), error.size());
+    const Client consumer{rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), error.data(), error.size())};
+    if (!consumer) throw std::runtime_error(error.data());
+    (void)conf.release();
+    rd_kafka_poll_set_consumer(consumer.get());
+    const std::unique_ptr<rd_kafka_topic_t, Deleter<rd_kafka_topic_destroy>> handle{
+        rd_kafka_topic_new(consumer.get(), topic.c_str(), nullptr)};
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(consumer.get(), 0, handle.get(), &metadata, 20'000) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        throw std::runtime_error("no metadata of " + topic);
+    const PartitionList list{rd_kafka_topic_partition_list_new(8)};
+    for (int p = 0; p < metadata->topics[0].partition_cnt; ++p)
+        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset =
+            RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_assign(consumer.get(), list.get());
+    std::vector<Delivered> records;
+    for (int open = list->cnt; open > 0;) {
+        const Message message{rd_kafka_consumer_poll(consumer.get(), 30'000)};
+        if (!message) throw std::runtime_error("the target shows nothing for 30 s");
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) --open;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) records.push_back(delivered(message.get()));
+    }
+    rd_kafka_consumer_close(consumer.get());
+    return records;
+}
+
+Ledger by_origin(const std::vector<Delivered>& records) {
+    Ledger ledger;
+    for (const Delivered& record : records) {
+        const SourcePlace place = origin_of(record);
+        ledger[place.partition].push_back(
+            {place.offset, record.value ? std::hash<std::string_view>{}(*record.value) | 1U : 0});
+    }
+    return ledger;
+}
+
+std::string disorder(const std::vector<Delivered>& records) {
+    std::map<plan::TopicPartition, std::int64_t> last;
+    for (const Delivered& record : records) {
+        const SourcePlace place = origin_of(record);
+        const std::string text =
+            plan::to_string(place.partition) + "@" + std::to_string(place.offset);
+        if (place.partition.partition != record.partition)
+            return text + " is in partition " + std::to_string(record.partition);
+        const auto [found, is_first] = last.try_emplace(place.partition, place.offset);
+        if (!is_first && place.offset <= found->second) return text + " comes too late";
+        found->second = place.offset;
+    }
+    return "";
+}
+
+}  // namespace sluice::test

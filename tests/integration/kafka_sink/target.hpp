@@ -1,0 +1,42 @@
+#pragma once
+// The cluster that is written to: a second one, which ctest started (<build>/kafka_target).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/kafka_fixture.hpp"
+#include "tests/support/ledger.hpp"
+
+namespace sluice::test {
+
+/// Throws, saying how to get one, when there is none: such a test fails, it is never skipped.
+Kafka& target_cluster();
+
+/// The broker ends as in a power cut, or starts again, on the same port.
+void crash_target();
+void start_target();
+
+/// A record as a reader sees it.
+struct Delivered {
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+    std::optional<std::string> key;
+    std::optional<std::string> value;
+    std::vector<std::pair<std::string, std::optional<std::string>>> headers;
+    std::int64_t timestamp_ms = -1;
+};
+/// From the start of each topic to its end, in order within a partition.
+std::vector<Delivered> read_topic(const std::string& bootstrap, const std::string& topic,
+                                  const std::string& isolation = "read_committed");
+
+/// By sluice.origin.*, in the order found. Throws for a record without these headers.
+Ledger by_origin(const std::vector<Delivered>& records);
+
+/// Empty when the records of each source partition stand in order, each partition in its own; else
+/// the first that does not.
+std::string disorder(const std::vector<Delivered>& records);
+
+}  // namespace sluice::test
