@@ -14,6 +14,16 @@
  *     abort(batch id)                                     instead: nothing may remain visible
  *   close
  *
+ * abort(id) follows whatever was begun and did not end with OK from commit(), a FATAL commit included;
+ * never a begin() that failed. Before it, some ranges may have no writer yet, and others one that was
+ * closed and kept. begin(id) may also follow commit(id) that answered OK, in the same open sink: when the
+ * daemon could not write that down.
+ *
+ * A batch is run again with the same ranges, and without the records that were refused before. A range
+ * may have no record at all. When an operator gives a batch up (`sluice batches replan`), its offsets come
+ * again under another id, perhaps in other ranges: only after begin(), asked once more, said that the
+ * batch is not there.
+ *
  * Threads. Tags in brackets are symbolic threads. [pipeline] calls of one sink overlap neither each
  * other nor its open writers. [writer] calls of one writer never overlap; those of different writers
  * do. The OS thread may change from call to call. Host functions tagged [any] may be called from any
@@ -108,7 +118,8 @@ enum {
     SLUICE_OK = 0,
     /* begin() only: this batch is in the target, whole; its receipt is handed out again. */
     SLUICE_ALREADY_COMMITTED = 1,
-    /* May work later. Nothing of this call was kept. The host backs off; set_error() says why. */
+    /* May work later; the host backs off. Nothing of this call was kept, but for commit(), which leaves
+     * in doubt whether it was. set_error() says why. */
     SLUICE_RETRY = 2,
     /* writer_write(): see sluice_rejected. writer_close(), commit(): the batch is lost, and is run
      * again without the records that were named with host->refuse(). */
@@ -201,7 +212,7 @@ typedef struct sluice_batch {
     uint32_t range_count;
     uint64_t id; /* ascending, never used twice for other ranges */
     const sluice_range* ranges;
-    int32_t is_rerun; /* this id was begun before, by this process or by one that died */
+    int32_t is_rerun; /* this id may have been begun before, by this process or by one that died */
     int32_t reserved;
 } sluice_batch;
 
@@ -244,13 +255,16 @@ typedef struct sluice_sink_api {
     /* Frees the sink. No batch is begun: after begin() comes commit() or abort() first. [pipeline] */
     void (*close)(sluice_sink* sink);
 
-    /* A batch is about to be written. On a re-run, whatever an earlier attempt left must be found:
-     * committed whole -> ALREADY_COMMITTED with `receipt`; anything less is removed.
+    /* A batch is about to be written. On a re-run an exactly-once sink finds whatever an earlier attempt
+     * left: committed whole -> ALREADY_COMMITTED with the receipt that commit() gave, the same bytes;
+     * anything less is removed. An idempotent sink may overwrite it instead, an at-least-once one may add
+     * to it; neither has to know.
      * OK, ALREADY_COMMITTED, RETRY, FATAL. [pipeline] */
     sluice_status (*begin)(sluice_sink* sink, const sluice_batch* batch, sluice_bytes* receipt);
 
-    /* Gives up the batch begun: nothing of it may remain visible. Also called when the outcome of
-     * commit() is in doubt (it answered RETRY); then begin() must find out. OK, RETRY, FATAL. [pipeline] */
+    /* Gives up the batch begun: nothing of it may remain visible (at-least-once: what was shown stays).
+     * Also called when the outcome of commit() is in doubt (it answered RETRY); then begin() must find
+     * out. OK, RETRY, FATAL. [pipeline] */
     sluice_status (*abort)(sluice_sink* sink, uint64_t batch_id);
 
     /* A writer for one range of the begun batch. Ranges of a sink with SLUICE_SINK_ORDERED are opened
@@ -265,12 +279,13 @@ typedef struct sluice_sink_api {
 
     /* Frees the writer, whatever it answers. `keep` == 0: the batch is being aborted.
      * OK, RETRY (the batch is aborted and run again), REJECT (the same, at once, without what
-     * host->refuse() named), FATAL. [writer] */
+     * host->refuse() named; with nothing named it is RETRY), FATAL. [writer] */
     sluice_status (*writer_close)(sluice_writer* writer, int32_t keep);
 
-    /* Makes the batch durable and visible, as one. The position is committed only after OK.
+    /* Makes the batch durable and visible, as one. The position is committed only after OK. An empty
+     * receipt leaves the one before in place.
      * OK, RETRY (in doubt: abort(id) and begin(same id) follow), REJECT (nothing was kept: the same
-     * follows, without what host->refuse() named), FATAL. [pipeline] */
+     * follows, without what host->refuse() named; with nothing named after back-off), FATAL. [pipeline] */
     sluice_status (*commit)(sluice_sink* sink, uint64_t batch_id, sluice_bytes* receipt);
 } sluice_sink_api;
 

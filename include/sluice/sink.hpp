@@ -239,7 +239,7 @@ struct Batch {
           is_rerun(batch.is_rerun != 0),
           ranges(batch.ranges, batch.range_count) {}
     std::uint64_t id;  ///< ascending, never used twice for other ranges
-    bool is_rerun;     ///< begun before, by this process or by one that died
+    bool is_rerun;     ///< may have been begun before, by this process or by one that died
     Ranges ranges;
 };
 
