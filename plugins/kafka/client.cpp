@@ -63,21 +63,21 @@ void Client::on_error(rd_kafka_t*, int, const char* reason, void* opaque) {
 void Client::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     auto* const self = static_cast<Client*>(opaque);
     const auto code = message->err;
-    const char* const detail = rd_kafka_message_errstr(message);
+    // Not rd_kafka_message_errstr(): of a producer's message it answers the payload.
+    const char* const detail = rd_kafka_message_produce_errstr(message);
     const auto text = [&] {
         return std::string(detail != nullptr ? detail : rd_kafka_err2str(code)) + " (" +
                rd_kafka_err2name(code) + ')';
     };
-    Delivery delivery = delivery_of(code);
-    if (delivery == Delivery::suspect && self->alone_) delivery = Delivery::refused;
-    switch (delivery) {
+    switch (delivery_of(code)) {
         case Delivery::other:
             return;
-        case Delivery::refused:
-            self->losses_.refused.push_back({unpack(message->_private), text()});
-            return;
         case Delivery::suspect:
-            if (self->losses_.suspected.empty()) self->losses_.suspected = text();
+            if (self->alone_) {  // nobody else was in the request
+                self->losses_.refused.push_back({unpack(message->_private), text()});
+            } else if (self->losses_.suspected.empty()) {
+                self->losses_.suspected = text();
+            }
             return;
         case Delivery::failed:
             if (self->losses_.error) return;

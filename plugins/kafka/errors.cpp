@@ -49,10 +49,10 @@ Delivery delivery_of(rd_kafka_resp_err_t code) {
         case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
         case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
             return Delivery::other;
-        // With these the broker says which records of the request it means.
+        // The broker says which records of the request it means, librdkafka 2.8 hands the error to all of
+        // them when the request is a transaction's.
         case RD_KAFKA_RESP_ERR_INVALID_RECORD:
         case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-            return Delivery::refused;
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
             return Delivery::suspect;

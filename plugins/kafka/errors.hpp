@@ -23,7 +23,6 @@ bool is_passing(rd_kafka_resp_err_t code);
 /// What the report of a record that was not delivered says.
 enum class Delivery {
     other,    ///< it failed with the batch: what counts is the report of another one
-    refused,  ///< this record was refused, and no other
     suspect,  ///< this one, or another one of the same request
     failed,   ///< no record is to blame; kind_of() says how to go on
 };

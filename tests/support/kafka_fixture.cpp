@@ -373,9 +373,14 @@ void Kafka::produce_numbers(const std::string& topic, std::int32_t partition, st
 
 Watermarks Kafka::watermarks(const std::string& topic, std::int32_t partition) {
     Watermarks marks;
-    check("watermarks of " + topic,
-          rd_kafka_query_watermark_offsets(impl_->producer.get(), topic.c_str(), partition,
-                                           &marks.low, &marks.high, timeout_ms));
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    wait_until([&] {  // a broker that was started again is not the leader of everything at once
+        code = rd_kafka_query_watermark_offsets(impl_->producer.get(), topic.c_str(), partition,
+                                                &marks.low, &marks.high, timeout_ms);
+        return code != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION &&
+               code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    }, 30s);
+    check("watermarks of " + topic, code);
     return marks;
 }
 

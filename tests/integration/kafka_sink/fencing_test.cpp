@@ -77,27 +77,3 @@ TEST_CASE("a second daemon without the checkpoint is refused, and does not distu
     REQUIRE(first.wait());
     CHECK(mirror.wrong() == "");
 }
-
-TEST_CASE("a transaction that outlived its time is run again, and not taken for another daemon's") {
-    const Mirror mirror("slow", 300'000, "100000", "transactionTimeout: 1s\n");
-    const auto high = [&] { return target_cluster().watermarks(mirror.topic, 0).high; };
-    DaemonProcess daemon(mirror.folder.path(), mirror.yaml());
-    daemon.start();
-    bool given_up = false;
-    for (int attempt = 0; attempt < 5 && !given_up && daemon.is_running(); ++attempt) {
-        const auto before = high();
-        REQUIRE_MESSAGE(wait_until([&] { return high() > before || !daemon.is_running(); }),
-                        daemon.log());
-        daemon.signal(SIGSTOP);
-        // What a transaction is given up with is one more entry in the partition. Brokers look
-        // every 10 s.
-        const auto stopped_at = high();
-        given_up = wait_until([&] { return high() > stopped_at; }, std::chrono::seconds{25});
-        daemon.signal(SIGCONT);
-    }
-    CHECK(given_up);
-    finish(daemon);
-    CHECK_MESSAGE(daemon.log().find("more than transactionTimeout") != std::string::npos,
-                  daemon.log());
-    CHECK(mirror.wrong() == "");
-}

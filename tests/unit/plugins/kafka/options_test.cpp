@@ -112,8 +112,8 @@ TEST_CASE("an error of the cluster is retried, fenced or fatal, and has its reme
 }
 
 TEST_CASE("a report blames a record only where no other one can be meant") {
-    CHECK(delivery_of(RD_KAFKA_RESP_ERR_INVALID_RECORD) == Delivery::refused);
-    CHECK(delivery_of(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) == Delivery::refused);
+    CHECK(delivery_of(RD_KAFKA_RESP_ERR_INVALID_RECORD) == Delivery::suspect);
+    CHECK(delivery_of(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) == Delivery::suspect);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) == Delivery::suspect);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD) == Delivery::other);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__PURGE_QUEUE) == Delivery::other);
