@@ -51,6 +51,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::wait_for_trigger() {
     if (trigger_started_ == WallTime{}) co_return Result<void>{};  // the first one of a session
     while (!interrupted()) {
         const WallTime now = env_.clock.wall();
+        // A clock that was set back: counted from there, or the next boundary would stay ahead of it.
+        trigger_started_ = std::min(trigger_started_, now);
         const WallTime due = plan::next_trigger(trigger_started_, now, config_.trigger.interval);
         {
             const std::lock_guard lock(status_mutex_);

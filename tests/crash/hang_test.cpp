@@ -73,7 +73,8 @@ TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, a
         const auto answer = run_command(
             "sluice", {"status", "--json", "--config", (folder.path() / "sluice.yaml").string()});
         if (answer.out.empty()) return json::object{};
-        for (const auto& each : json::parse(answer.out).at("pipelines").as_array()) {
+        const json::value all = json::parse(answer.out);
+        for (const auto& each : all.at("pipelines").as_array()) {
             if (each.at("pipeline").as_string() == name) return each.as_object();
         }
         return json::object{};
