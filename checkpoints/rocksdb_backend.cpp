@@ -44,8 +44,8 @@ std::string current_manifest(const fs::path& directory) {
 /// it was opened, when memtables were flushed, and when it was closed, and the size that the MANIFEST had
 /// then. RocksDB takes a MANIFEST or a log that lost its end for one that never had it; less than this
 /// means that synced entries are gone. The number alone is not enough: a MANIFEST that lost the newest table
-/// of one column family may still have a newer one of another. Always behind the truth, never ahead of it, so
-/// it raises no false alarm.
+/// of one column family may still have a newer one of another. Always behind the truth, so it raises no false
+/// alarm; but for a power cut in the moment between an entry of the MANIFEST and its sync, seen by a flush.
 class Witness {
  public:
     explicit Witness(const fs::path& directory) : path_(path_in(directory)) {}
