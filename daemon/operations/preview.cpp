@@ -85,7 +85,11 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
     }
     const auto source = context.make_source(*configuration);
     std::erase_if(state.positions, [&](const auto& at) { return !source->covers(at.first); });
-    SLUICE_TRY(const auto facts, source->facts(state.positions, std::stop_token{}));
+    SLUICE_TRY(auto facts, source->facts(state.positions, std::stop_token{}));
+    if (const auto beyond = plan::askable_beyond_the_end(state.positions, facts); !beyond.empty()) {
+        SLUICE_TRY(const auto truncations, source->truncations(beyond, std::stop_token{}));
+        plan::note_truncations(facts, truncations);
+    }
     const bool first_start = !state.initial_offsets;
     if (first_start) {
         SLUICE_TRY(const auto initial, source->initial_offsets(facts));

@@ -69,6 +69,17 @@ TEST_CASE("data loss stops the plan with failOnDataLoss, and is stepped over wit
     CHECK(over.at("offsets") == 300'000);
 }
 
+TEST_CASE("a log that was cut below its position is shown as it would be read: from the cut") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 151'500}, {{"orders", 1}, 82'000}, {{"orders", 2}, 35'000}, {{"payments", 0}, 40'100}});
+    fixture.cluster.truncated_at[{"orders", 0}] = 150'000;
+    fixture.orders().source.fail_on_data_loss = false;
+    const auto plan = previewed(fixture);
+    CHECK(plan.at("losses").at(0).at("kind") == "truncated");
+    CHECK(plan.at("offsets") == 1000);
+    CHECK(plan.at("ranges").at(0).at("from") == 150'000);
+}
+
 TEST_CASE("a trigger with too little waits, and one with nothing says so") {
     Fixture fixture;
     fixture.start_at({{{"orders", 0}, 150'990}});
