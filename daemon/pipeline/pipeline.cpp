@@ -10,6 +10,22 @@ namespace {
 
 constexpr Milliseconds retry_timeout_of_bounded_triggers{15 * 60'000};
 
+/// When nothing moves then, something hangs.
+bool should_move(const Status& status) {
+    switch (status.state) {
+        case State::starting:
+        case State::running:
+        case State::caught_up: return true;
+        case State::retrying: return !status.retry_at;
+        case State::stalled:
+        case State::paused:
+        case State::stopped:
+        case State::failed:
+        case State::done: return false;
+    }
+    return false;
+}
+
 }  // namespace
 
 // ---- state -----------------------------------------------------------------------------------------
@@ -26,6 +42,11 @@ void Pipeline::Impl::enter(State state, std::string reason, std::optional<ErrorC
     }
 }
 
+State Pipeline::Impl::state() const {
+    const std::lock_guard lock(status_mutex_);
+    return status_.state;
+}
+
 void Pipeline::Impl::publish(const checkpoints::Commit* commit) {
     if (env_.observer) env_.observer(status(), commit);
 }
@@ -34,7 +55,7 @@ Status Pipeline::Impl::status() const {
     const std::lock_guard lock(status_mutex_);
     Status status = status_;
     if (status.batch_id) status.batch_polled = progress_.polled.load(std::memory_order_relaxed);
-    if (status.state != State::running && status.state != State::caught_up) return status;
+    if (!should_move(status)) return status;
     const auto since = [&](SteadyTime time) {
         return std::chrono::duration_cast<std::chrono::seconds>(env_.clock.steady() - time);
     };
@@ -55,10 +76,11 @@ Status Pipeline::Impl::status() const {
                                                                               *status.next_trigger)
                            : since(step_since_);
     if (still >= config_.stalled_after) {
+        const std::string failed = std::move(status.reason);  // of an attempt under RETRYING
         status.state = State::stalled;
         status.reason = std::string("no batch is open, ") + std::to_string(status.backlog) +
                         " offsets were waiting: \"" + step_ + "\" has not moved for " +
-                        std::to_string(still.count()) + " s";
+                        std::to_string(still.count()) + " s" + (failed.empty() ? "" : "; before that: " + failed);
     }
     return status;
 }
@@ -67,6 +89,7 @@ void Pipeline::Impl::begin_step(const char* step) {
     const std::lock_guard lock(status_mutex_);
     step_ = step;
     step_since_ = env_.clock.steady();
+    status_.retry_at.reset();
 }
 
 std::optional<Milliseconds> Pipeline::Impl::retry_timeout() const {

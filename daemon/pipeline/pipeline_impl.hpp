@@ -82,6 +82,7 @@ class Pipeline::Impl {
     static Error interruption() { return Error{ErrorCode::stopping, "interrupted"}; }
 
     void enter(State state, std::string reason = {}, std::optional<ErrorCode> code = {});
+    [[nodiscard]] State state() const;  ///< as entered: STALLED is seen only from outside
     void publish(const checkpoints::Commit* commit = nullptr);
     Milliseconds elapsed_since_last_run() const;
 
@@ -95,6 +96,7 @@ class Pipeline::Impl {
     asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
 
     asio::awaitable<void> rest_after_failure(const Error& error);
+    /// What it does from now on, without waiting for anything else.
     void begin_step(const char* step);
 
     asio::awaitable<Result<bool>> session();
@@ -173,8 +175,10 @@ template <class Step>
 auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step()) {
     const auto timeout = retry_timeout();
     const SteadyTime started = env_.clock.steady();
+    const State before = state();
     for (int attempt = 1;; ++attempt) {
         auto result = co_await step();
+        if (result && attempt > 1) enter(before);
         if (result || needs_a_person(result.error())) co_return result;
         // A write that failed may be on disk all the same: run() reads the checkpoint anew first.
         if (result.error().code == ErrorCode::storage) co_return result;
@@ -188,7 +192,6 @@ auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step
         }
         co_await back_off(stage, attempt, error);
         if (interrupted()) co_return interruption();
-        enter(State::running);
         begin_step(stage);
     }
 }

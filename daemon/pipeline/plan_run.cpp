@@ -43,6 +43,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
 
 asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Plan& plan,
                                                            bool is_rerun, int attempt) {
+    enter(State::running);
     const RefusalPolicy refusal{
         refusals_, dead_letters_.get(),
         [this, &plan](const std::vector<checkpoints::RefusedRecord>& records) {

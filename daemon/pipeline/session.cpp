@@ -12,6 +12,7 @@ namespace sluice::pipeline {
 /// From opening to the end of it: true when the pipeline is done, false when interrupted.
 asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     enter(State::starting);
+    begin_step("read the checkpoint");
     publish();
     auto loaded = co_await control([this] { return env_.store.load(config_.name); });
     if (!loaded) co_return std::move(loaded).error();
@@ -23,9 +24,9 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     auto opened = co_await with_retries("open", [this] { return open(); });
     if (!opened) co_return std::move(opened).error();
     begin_step("start the first trigger");
-    enter(State::running);
 
     if (state_.unfinished) {
+        enter(State::running);
         log::info("running the last plan again, as recorded",
                   {{"pipeline", config_.name}, {"batch", state_.unfinished->batch_id}});
         const checkpoints::Plan unfinished = *state_.unfinished;

@@ -16,10 +16,10 @@
 namespace sluice::pipeline {
 
 enum class State {
-    starting,   ///< contacting the cluster and the sink
+    starting,   ///< contacting the cluster and the sink, up to the first trigger's look-up
     running,    ///< a batch is being read and written, or backlog is waiting for a trigger that is not overdue
     caught_up,  ///< everything there was at the last trigger is committed
-    retrying,   ///< something failed or was refused that may pass; retry_at says when it is tried again
+    retrying,   ///< something failed or was refused that may pass; retry_at says when it is tried again, none while it is
     stalled,    ///< nothing has moved for `stalledAfter` (a minute): in the open batch, or before one, with a trigger overdue
     paused,
     stopped,

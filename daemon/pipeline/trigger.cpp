@@ -77,7 +77,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
         co_await export_positions(true);  // what the last one could not
         backlog_left_ = false;
         if (config_.trigger.kind != config::TriggerKind::processing_time) co_return true;
-        if (!planned->waiting) enter(State::caught_up);
+        enter(planned->waiting ? State::running : State::caught_up);
         publish();
         co_return false;
     }

@@ -426,6 +426,92 @@ TEST_CASE("a pipeline that failed by data loss, configuration or another owner w
     }
 }
 
+TEST_CASE("STARTING until the first look-up is done, RUNNING while a batch moves, STOPPED when told to") {
+    World world;
+    world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+    world.kafka.set("orders", 0, 0, 5);
+    std::atomic<bool> looking{false};
+    std::atomic<bool> reading{false};
+    std::atomic<int> seen{0};
+    const auto hold_until = [&](std::atomic<bool>& here, int step) -> Result<void> {
+        here = true;
+        while (seen < step) std::this_thread::sleep_for(1ms);
+        return {};
+    };
+    world.kafka.before_facts = [&] { return hold_until(looking, 1); };
+    world.kafka.before_read = [&](const plan::PlannedRange&) { return hold_until(reading, 2); };
+    world.run([&](Pipeline& pipeline) {
+        const State now = pipeline.status().state;
+        if (seen == 0 && looking) {
+            CHECK(now == State::starting);
+            seen = 1;
+        } else if (seen == 1 && reading) {
+            CHECK(now == State::running);
+            seen = 2;
+        } else if (seen == 2 && now == State::caught_up) {
+            pipeline.set_run_state(checkpoints::RunState::stopped);
+            seen = 3;
+        } else if (seen == 3 && now == State::stopped) {
+            pipeline.shut_down();
+            seen = 4;
+        }
+    });
+    CHECK(seen == 4);
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a look-up that failed is RETRYING until one succeeds, also while it is tried") {
+    World world;
+    world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+    world.kafka.set("orders", 0, 0, 5);
+    std::atomic<int> asked{0};
+    std::atomic<bool> may_end{false};
+    world.kafka.before_facts = [&]() -> Result<void> {
+        if (asked++ == 0) return Error{ErrorCode::unavailable, "no broker answers", true};
+        while (!may_end) std::this_thread::sleep_for(1ms);
+        return {};
+    };
+    world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (asked == 2 && !may_end) {
+            CHECK(now.state == State::retrying);
+            CHECK(now.reason == "no broker answers");
+            CHECK(now.attempt == 1);
+            CHECK_FALSE(now.retry_at);
+            may_end = true;
+        }
+        if (now.state == State::caught_up) pipeline.shut_down();
+    });
+    CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a sink that hangs while it is opened is STALLED, with what hangs") {
+    World world;
+    LeapingClock clock;
+    world.clock = &clock;
+    world.kafka.set("orders", 0, 0, 5);
+    std::atomic<bool> opening{false};
+    std::atomic<bool> may_end{false};
+    world.target.answer = [&](const std::string& call) -> sink::Reply {
+        if (call.starts_with("open ")) {
+            opening = true;
+            while (!may_end) std::this_thread::sleep_for(1ms);
+        }
+        return {};
+    };
+    std::string reason;
+    world.run([&](Pipeline& pipeline) {
+        if (!opening || may_end) return;
+        clock.leap(1min);
+        const Status now = pipeline.status();
+        CHECK(now.state == State::stalled);
+        reason = now.reason;
+        may_end = true;
+    });
+    CHECK_MESSAGE(reason.find("\"open\" has not moved") != std::string::npos, reason);
+    CHECK(world.target.visible == world.everything());
+}
+
 TEST_CASE("a look-up that hangs before a batch is STALLED, with what hangs and how much is waiting") {
     World world;
     world.config.trigger.kind = config::TriggerKind::processing_time;
