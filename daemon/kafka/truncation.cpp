@@ -80,12 +80,14 @@ class Search {
             });
             if (all_went) return {};
             // Refused while the partitions are being looked up.
+            if (!system_clock().wait(pause, stop_)) return stopped();
             SLUICE_CHECK(go_on());
         }
     }
 
     Result<std::map<plan::TopicPartition, std::int64_t>> where_it_is_taken() {
         std::map<plan::TopicPartition, std::int64_t> first;
+        // No pause in here: all of a fetch is served before the first record of the next partition.
         while (first.size() < positions_.size()) {
             SLUICE_CHECK(go_on());
             const Message message{rd_kafka_consumer_poll(client_.get(), static_cast<int>(pause.count()))};
@@ -108,9 +110,7 @@ class Search {
         if (complaint_.is_refusal()) {
             return to_error(context, complaint_.code, complaint_.reason, {.principal = settings_.principal});
         }
-        if (!system_clock().wait(Milliseconds{1}, stop_)) {
-            return Error{ErrorCode::stopping, std::string("stopped while ") + context};
-        }
+        if (stop_.stop_requested()) return stopped();
         if (left_ms() > 0) return {};
         return Error{ErrorCode::unavailable,
                      std::string(context) + ": no answer for each of " +
@@ -118,6 +118,8 @@ class Search {
                          (last_trouble_.empty() ? "" : "; last heard: " + last_trouble_),
                      true};
     }
+
+    static Error stopped() { return Error{ErrorCode::stopping, std::string("stopped while ") + context}; }
 
     [[nodiscard]] int left_ms() const {
         const auto left = std::chrono::duration_cast<Milliseconds>(deadline_ - system_clock().steady());

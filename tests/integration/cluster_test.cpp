@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "daemon/kafka/truncation.hpp"
 #include "tests/support/kafka_fixture.hpp"
 
 using namespace sluice;
@@ -280,6 +281,26 @@ TEST_CASE("facts of a known position are gathered in one go when nothing is wron
     REQUIRE(facts);
     REQUIRE(facts->size() == 2);
     CHECK(facts->at(0).latest == 10);
+}
+
+TEST_CASE("partitions far behind their ends answer whether they were truncated, like those at their ends") {
+    constexpr std::int32_t partitions = 24;
+    constexpr std::int64_t behind = 2'000;  // records to come with the first fetch of each
+    const std::string topic = new_topic("behind", partitions);
+    std::map<TopicPartition, Position> positions;
+    for (std::int32_t p = 0; p < partitions; ++p) positions[{topic, p}] = {p == 0 ? behind : 10, 0, "", -1};
+    Kafka::real().produce(topic, behind * partitions, [](std::int64_t i) {
+        Record record;
+        record.partition = static_cast<std::int32_t>(i % partitions);
+        record.value = "x";
+        return record;
+    });
+    const auto found = find_truncations({.properties = {{"bootstrap.servers", Kafka::real().bootstrap()}},
+                                         .pipeline = "test",
+                                         .isolation_level = "read_committed"},
+                                        positions, patience, std::stop_token{});
+    REQUIRE_MESSAGE(found, found.error().message);
+    CHECK(found->empty());
 }
 
 TEST_CASE("the first look-ups of a client take milliseconds") {
