@@ -233,13 +233,12 @@ class Daemon {
         return {};
     }
 
-    /// The watchdog follows the io_context and the control pool, never a batch or a sink: a sink that
-    /// hangs is STALLED, and no reason to kill the daemon.
+    /// The watchdog follows the io_context alone, on which all that waits is woken. Never a batch, a sink or
+    /// a pool: one that hangs is STALLED, or an operator's command that waits, and no reason to kill the daemon.
     asio::awaitable<void> watch() {
         const auto interval = notifier_.watchdog_interval();
         const auto beat = interval ? *interval : std::chrono::microseconds{10'000'000};
         while (!stopping_) {
-            (void)co_await pipeline::run_on(router_pool_.get_executor(), []() -> Result<void> { return {}; });
             if (interval) notifier_.watchdog();
             notifier_.status(summary());
             watchdog_.expires_after(beat);

@@ -1,5 +1,6 @@
 #include "daemon/kafka/range_reader.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,14 +53,15 @@ class Reading {
             chunk_.add(std::move(batch[i]), topic_);
         }
         SLUICE_CHECK(deliver());
-        if (!done()) {
-            // Control records and aborted ones at the tail never arrive; the position passes them.
-            if (const auto position = consumer_.position(); position && *position >= range_.until) {
-                skip_to(range_.until);
-            }
-        }
+        // Control records and aborted ones never arrive; the position passes them.
+        const auto position = done() ? std::nullopt : consumer_.position();
+        if (position && *position >= range_.until) skip_to(range_.until);
         if (!done() && consumer_.end() >= range_.until) skip_to(range_.until);
-        return next_ != before;
+        if (next_ != before) return true;
+        if (!position || *position <= std::max(passed_, next_)) return false;
+        passed_ = *position;
+        SLUICE_CHECK(handler_({}));
+        return true;
     }
 
  private:
@@ -74,6 +76,7 @@ class Reading {
         if (is_first_chunk_) counts_.first_leader_epoch = chunk_.first_leader_epoch();
         is_first_chunk_ = false;
         counts_.last_leader_epoch = chunk_.last_leader_epoch();
+        counts_.last_offset = chunk_.records().back().offset;
         counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
         auto result = handler_(chunk_.records());
         chunk_.clear();
@@ -119,6 +122,7 @@ class Reading {
     const sluice_string topic_;
     Chunk chunk_;
     std::int64_t next_;      ///< first offset not accounted for
+    std::int64_t passed_ = -1;  ///< the consumer's position, where that was further than next_
     std::int64_t end_ = -1;  ///< where the partition ended, as reported during this reading
     RangeCounts counts_;
     bool is_first_chunk_ = true;

@@ -15,8 +15,8 @@
 
 namespace sluice::kafka {
 
-/// Takes records of the range in ascending order; they are borrowed until it returns. An error ends
-/// the reading with that error.
+/// Takes records of the range in ascending order; they are borrowed until it returns. None at all: a
+/// stretch without visible records (aborted ones) is being passed. An error ends the reading with that error.
 using RecordHandler = std::function<Result<void>(std::span<const sluice_record>)>;
 
 struct RangeCounts {
@@ -25,6 +25,7 @@ struct RangeCounts {
     std::uint64_t bytes = 0;   ///< keys and values handed over
     std::int32_t first_leader_epoch = -1;  ///< of the first record; -1 when unknown
     std::int32_t last_leader_epoch = -1;   ///< of the last record; -1 when unknown
+    std::int64_t last_offset = -1;         ///< of the last record; -1 when there is none
     std::optional<std::int64_t> last_timestamp_ms;
 };
 

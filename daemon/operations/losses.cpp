@@ -98,7 +98,9 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     if (!state.initial_offsets && move.accept.empty()) return answer;
 
     const auto source = context.make_source(*configuration);
-    const auto positions = promised(state);
+    auto positions = promised(state);
+    // Topics that left the subscription keep their checkpoint, and are no loss.
+    std::erase_if(positions, [&](const auto& at) { return !source->covers(at.first); });
     SLUICE_TRY(auto facts, source->facts(positions, std::stop_token{}));
     auto asked = plan::askable(positions, facts);
     const auto beyond = plan::askable_beyond_the_end(positions, facts);

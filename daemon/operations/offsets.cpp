@@ -113,7 +113,7 @@ Result<Intent> intend_reset(const Context& context, const config::Pipeline& pipe
                                           : "no subscribed partition is covered by what was named");
     }
     for (const auto& [tp, position] : positions) {
-        if (covered(tp) && !cluster.facts.contains(tp)) {
+        if (covered(tp) && cluster.source->covers(tp) && !cluster.facts.contains(tp)) {
             intent.notes.push_back(name_of(tp) + " is not on the cluster any more and stays as it is");
         }
     }

@@ -163,13 +163,14 @@ class Execution {
 
     Result<pipeline::BatchOutcome> run(const checkpoints::Plan& plan, bool is_rerun,
                                        const pipeline::Adjustments& missing) {
+        static const pipeline::LeaderEpochs no_epochs;  // its positions are nobody's to go on from
         // No dead letters: the first record that the sink refuses ends the replay, and names itself.
         pipeline::Refusals refusals;
         const pipeline::RefusalPolicy refusal{
             refusals, nullptr, [&](const std::vector<checkpoints::RefusedRecord>& records) {
                 return store_->put_refused(replay_.name, plan.batch_id, records);
             }};
-        pipeline::BatchRequest request{replay_.name, plan, is_rerun, missing, refusal, 1};
+        pipeline::BatchRequest request{replay_.name, plan, is_rerun, missing, no_epochs, refusal, 1};
         if (!replay_.plugin->ordered()) request.lanes = static_cast<std::size_t>(std::max(1, replay_.workers));
         pipeline::BatchProgress now;
         std::optional<Result<pipeline::BatchOutcome>> outcome;

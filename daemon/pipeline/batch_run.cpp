@@ -107,20 +107,26 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
     co_return outcomes;
 }
 
-BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOutcome>& ranges) {
+BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOutcome>& ranges,
+                       const LeaderEpochs& leader_epochs) {
     BatchOutcome outcome;
+    LeaderEpochs last_epochs;
     outcome.commit.batch_id = plan.batch_id;
     for (std::size_t i = 0; i < ranges.size(); ++i) {
         const plan::PlannedRange& planned = plan.ranges[i];
+        const plan::TopicPartition& partition = planned.range.topic_partition;
         outcome.commit.books.push_back(ranges[i].books);
-        plan::Position& position = outcome.positions[planned.range.topic_partition];
+        // Ranges of a partition are in order; one without a record goes on under the epoch before it.
+        std::int32_t& last_epoch = last_epochs.try_emplace(partition, planned.leader_epoch).first->second;
+        if (ranges[i].last_leader_epoch >= 0) last_epoch = ranges[i].last_leader_epoch;
+        plan::Position& position = outcome.positions[partition];
         if (planned.range.until < position.offset) continue;
         position.offset = planned.range.until;
         position.topic_id = planned.topic_id;
         position.last_advanced = static_cast<std::int64_t>(plan.batch_id);
-        // A range without a record keeps the epoch its start was recorded with.
-        position.leader_epoch = ranges[i].last_leader_epoch >= 0 ? ranges[i].last_leader_epoch
-                                                                 : planned.leader_epoch;
+        const auto current = leader_epochs.find(partition);
+        position.leader_epoch = plan::epoch_before(planned.range.until, ranges[i].last_offset, last_epoch,
+                                                   current == leader_epochs.end() ? -1 : current->second);
         if (ranges[i].last_timestamp_ms) {
             outcome.last_timestamp_ms =
                 std::max(outcome.last_timestamp_ms.value_or(*ranges[i].last_timestamp_ms),
@@ -145,7 +151,7 @@ sink::Batch as_sink_batch(const std::string& pipeline, const checkpoints::Plan& 
 }
 
 BatchOutcome recovered_outcome(const checkpoints::Plan& plan, std::string receipt, WallTime now) {
-    BatchOutcome outcome = summarize(plan, std::vector<RangeOutcome>(plan.ranges.size()));
+    BatchOutcome outcome = summarize(plan, std::vector<RangeOutcome>(plan.ranges.size()), {});
     outcome.commit.state = checkpoints::BatchState::recovered;
     outcome.commit.books.clear();
     outcome.commit.committed_at = now;
@@ -231,7 +237,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         co_return std::move(*failure);
     }
 
-    BatchOutcome outcome = summarize(request.plan, *ranges);
+    BatchOutcome outcome = summarize(request.plan, *ranges, request.leader_epochs);
     outcome.receipt = begun->receipt;
     if (!already) {
         doing("sink commit");

@@ -25,6 +25,9 @@ namespace sluice::pipeline {
 /// offset that still exists (its `until` when nothing does). What lies before is counted as lost.
 using Adjustments = std::map<std::size_t, std::int64_t>;
 
+/// The partitions' leader epochs when their ends were looked up.
+using LeaderEpochs = std::map<plan::TopicPartition, std::int32_t>;
+
 /// What the outside may look at while a batch runs. Written by workers, read by anyone.
 struct BatchProgress {
     std::atomic<std::uint64_t> polled{0};
@@ -45,6 +48,7 @@ struct BatchRequest {
     const checkpoints::Plan& plan;
     bool is_rerun = false;
     const Adjustments& adjustments;
+    const LeaderEpochs& leader_epochs;  ///< empty for a plan of an earlier process
     const RefusalPolicy& refusal;
     std::size_t lanes = 1;  ///< ranges worked on at the same time
     std::size_t write_retries = 3;  ///< RETRY from a write is tried again in place so often, briefly

@@ -90,7 +90,6 @@ class Engine::Impl {
 
     asio::awaitable<void> wait_until(std::function<bool()> condition) {
         while (!condition()) {
-            idle_.expires_at(asio::steady_timer::time_point::max());
             boost::system::error_code cancelled;
             co_await idle_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
         }
@@ -212,40 +211,55 @@ void Engine::start(const config::Config& config, const Plugins& plugins) {
     if (config.pipelines.empty() && impl_->all_ended_) asio::post(impl_->io_, impl_->all_ended_);
 }
 
+/// Pipelines that leave are seen, and can be aborted, until they have ended; one that comes waits only for
+/// its own predecessor.
 asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins& plugins) {
     impl_->changing_ = true;
     impl_->history_ = {config.history_age, config.history_size};
-    std::vector<std::shared_ptr<Pipeline>> leaving;
-    std::vector<const config::Pipeline*> coming;
-    std::map<std::string, const config::Pipeline*> wanted;
-    for (const auto& pipeline : config.pipelines) wanted[pipeline.name] = &pipeline;
+    std::map<std::string, const config::Pipeline*> coming;
+    for (const auto& pipeline : config.pipelines) coming[pipeline.name] = &pipeline;
+    std::map<std::string, std::shared_ptr<Pipeline>> leaving;
     {
         const std::lock_guard lock(impl_->mutex_);
-        for (auto it = impl_->running_.begin(); it != impl_->running_.end();) {
-            const auto found = wanted.find(it->first);
-            const bool same = found != wanted.end() && *found->second == it->second.config;
-            if (same && !it->second.pipeline->has_ended()) {
-                wanted.erase(found);
-                ++it;
+        for (const auto& [name, running] : impl_->running_) {
+            const auto found = coming.find(name);
+            const bool same = found != coming.end() && *found->second == running.config;
+            if (same && !running.pipeline->has_ended()) {
+                coming.erase(found);
             } else {
-                leaving.push_back(it->second.pipeline);
-                it = impl_->running_.erase(it);
+                leaving[name] = running.pipeline;
             }
         }
     }
-    for (const auto& pipeline : leaving) {
-        log::info("reload: stopping", {{"pipeline", pipeline->config().name}});
+    for (const auto& [name, pipeline] : leaving) {
+        log::info("reload: stopping", {{"pipeline", name}});
         pipeline->shut_down();
     }
-    co_await impl_->wait_until([&leaving] {
-        return std::all_of(leaving.begin(), leaving.end(), [](const auto& p) { return p->has_ended(); });
+    asio::steady_timer deadline(impl_->io_, config.shutdown_timeout);
+    deadline.async_wait([late = leaving](const boost::system::error_code& cancelled) {
+        if (cancelled) return;
+        for (const auto& [name, pipeline] : late) pipeline->abort();
     });
-    if (!impl_->stopping_) {
-        for (const auto& [name, pipeline] : wanted) {
-            log::info("reload: starting", {{"pipeline", name}});
-            impl_->spawn(*pipeline, plugins);
-        }
+    for (;;) {
+        std::erase_if(leaving, [this](const auto& entry) {
+            if (!entry.second->has_ended()) return false;
+            const std::lock_guard lock(impl_->mutex_);
+            impl_->running_.erase(entry.first);
+            return true;
+        });
+        std::erase_if(coming, [&](const auto& entry) {
+            if (impl_->stopping_ || leaving.contains(entry.first)) return false;
+            log::info("reload: starting", {{"pipeline", entry.first}});
+            impl_->spawn(*entry.second, plugins);
+            return true;
+        });
+        if (leaving.empty()) break;
+        co_await impl_->wait_until([&leaving] {
+            return std::any_of(leaving.begin(), leaving.end(),
+                               [](const auto& entry) { return entry.second->has_ended(); });
+        });
     }
+    deadline.cancel();
     impl_->changing_ = false;
 }
 

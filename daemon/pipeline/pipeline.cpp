@@ -166,7 +166,7 @@ asio::awaitable<void> Pipeline::Impl::run() {
         }
         // With a batch that has no outcome the sink is let go: an operator may have to ask it about that one.
         const bool keeps_sink =
-            wanted_ == checkpoints::RunState::paused && !shutting_down_ && !state_.unfinished;
+            wanted_ == checkpoints::RunState::paused && !shutting_down_ && !restart_wanted_ && !state_.unfinished;
         if (!keeps_sink || (!done && done.error().code != ErrorCode::stopping)) {
             co_await close_sink();
             if (source_) {

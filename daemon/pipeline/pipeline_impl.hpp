@@ -137,6 +137,7 @@ class Pipeline::Impl {
 
     // The pipeline's memory of its checkpoint; reread at each session.
     checkpoints::PipelineState state_;
+    LeaderEpochs leader_epochs_;  ///< of the open plan, when it was made by this session
     std::optional<std::map<plan::TopicPartition, std::int64_t>> end_bounds_;  ///< availableNow
     std::set<plan::TopicPartition> new_bounds_;  ///< partitions whose bound is not true any more
     WallTime trigger_started_{};

@@ -49,7 +49,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
         [this, &plan](const std::vector<checkpoints::RefusedRecord>& records) {
             return env_.store.put_refused(config_.name, plan.batch_id, records);
         }};
-    BatchRequest request{config_.name, plan, is_rerun, adjustments_, refusal, 1};
+    BatchRequest request{config_.name, plan, is_rerun, adjustments_, leader_epochs_, refusal, 1};
     request.before_commit = [this, &plan] { return check_topics(plan); };
     if (!plugin_->ordered()) {
         request.lanes = static_cast<std::size_t>(

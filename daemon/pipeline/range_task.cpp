@@ -206,6 +206,7 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
         outcome.books.accepted = delivery.accepted();
         outcome.books.dead_lettered = delivery.dead_lettered();
         outcome.last_leader_epoch = counts->last_leader_epoch;
+        outcome.last_offset = counts->last_offset;
         outcome.last_timestamp_ms = counts->last_timestamp_ms;
     }
     if (writer) {

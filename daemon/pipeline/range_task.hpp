@@ -13,7 +13,8 @@ namespace sluice::pipeline {
 
 struct RangeOutcome {
     checkpoints::RangeBooks books;
-    std::int32_t last_leader_epoch = -1;
+    std::int32_t last_leader_epoch = -1;  ///< as in kafka::RangeCounts
+    std::int64_t last_offset = -1;        ///< as in kafka::RangeCounts
     std::optional<std::int64_t> last_timestamp_ms;
 };
 

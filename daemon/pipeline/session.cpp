@@ -25,6 +25,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     if (!opened) co_return std::move(opened).error();
     begin_step("start the first trigger");
 
+    leader_epochs_.clear();
     if (state_.unfinished) {
         enter(State::running);
         log::info("running the last plan again, as recorded",

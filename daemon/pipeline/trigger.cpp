@@ -90,6 +90,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     state_.next_batch_id = plan.batch_id + 1;
     state_.unfinished = plan;
     last_run_ = env_.clock.steady();
+    for (const auto& fact : *facts) leader_epochs_[fact.topic_partition] = fact.leader_epoch;
     enter(State::running);
     auto ran = co_await run_plan(plan, false);
     if (!ran) co_return std::move(ran).error();

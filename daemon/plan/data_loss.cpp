@@ -204,6 +204,11 @@ void note_truncations(std::span<PartitionFacts> facts,
     }
 }
 
+std::int32_t epoch_before(std::int64_t end, std::int64_t last_offset, std::int32_t last_epoch,
+                          std::int32_t current) noexcept {
+    return last_offset == end - 1 || last_epoch == current ? last_epoch : -1;
+}
+
 LossDecision decide_losses(const Positions& positions, std::span<const PartitionFacts> facts) {
     LossDecision decision;
     decision.starts.reserve(facts.size());

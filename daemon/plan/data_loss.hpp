@@ -75,6 +75,13 @@ std::map<TopicPartition, Position> askable_beyond_the_end(
 void note_truncations(std::span<PartitionFacts> facts,
                       const std::map<TopicPartition, std::int64_t>& truncations);
 
+/// The leader epoch of the offset before `end`, where reading ended: that of the last record, when it is
+/// the one there, or when no later epoch had begun by the time `end` was known (`current`, -1 unknown).
+/// Else -1: what lies between (control records, aborted or compacted ones) may be of a later leader, and
+/// a broker that is asked about `end` under the epoch of the record would call the log truncated.
+std::int32_t epoch_before(std::int64_t end, std::int64_t last_offset, std::int32_t last_epoch,
+                          std::int32_t current) noexcept;
+
 /// Compares what is checkpointed with what there is.
 ///
 /// Position below earliest: lost up to earliest, goes on there. Log cut below the position (known by

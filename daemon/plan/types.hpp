@@ -37,7 +37,7 @@ std::uint64_t size_of(const OffsetRange& range) noexcept;
 /// How far one partition has been read, as checkpointed with a batch commit.
 struct Position {
     std::int64_t offset = 0;         ///< the next offset to read
-    std::int32_t leader_epoch = -1;  ///< of the last record read; -1 unknown
+    std::int32_t leader_epoch = -1;  ///< under which the log holds `offset` - 1; -1 unknown
     std::string topic_id{};          ///< Kafka's topic id; empty = unknown, never counts as changed
     std::int64_t last_advanced = -1;  ///< id of the batch that moved it last; -1 never
 

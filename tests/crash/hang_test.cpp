@@ -106,6 +106,16 @@ TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, a
         CHECK(comes_to("neighbour", "CAUGHT_UP"));
     }
 
+    // A reload does not make the neighbour wait for the one that hangs.
+    for (PipelineYaml* changed : {&hanging, &neighbour}) changed->trigger = "{ processingTime: 200ms }";
+    std::ofstream(folder.path() / "sluice.yaml")
+        << config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), hanging) +
+                                          pipeline_yaml(kafka.bootstrap(), neighbour));
+    daemon.signal(SIGHUP);
+    CHECK_MESSAGE(daemon.says("reload: starting pipeline=neighbour"), daemon.log());
+    CHECK(status("hanging").at("state").as_string() == "STALLED");
+    CHECK(daemon.log().find("reload: starting pipeline=hanging") == std::string::npos);
+
     const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
     const auto printed = folder.path() / "printed";
     std::filesystem::create_directory(printed);
@@ -114,6 +124,7 @@ TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, a
     CHECK_MESSAGE(wait_until([&] { return (lines += pipe.read_into(file)) >= count(expected); },
                              std::chrono::seconds{60}),
                   daemon.log());
+    CHECK_MESSAGE(daemon.says("reload: starting pipeline=hanging"), daemon.log());
     CHECK(comes_to("hanging", "CAUGHT_UP"));
     CHECK(difference(expected, delivered_in(printed)) == "");
     daemon.signal(SIGTERM);

@@ -276,6 +276,7 @@ class SimulatedSource final : public pipeline::Source {
             record.timestamp_ms = 1'000 + offset;
             records.push_back(record);
             counts.last_leader_epoch = log.epochs[static_cast<std::size_t>(offset)];
+            counts.last_offset = offset;
             counts.last_timestamp_ms = record.timestamp_ms;
         }
         for (std::size_t i = 0; i < records.size(); ++i) {

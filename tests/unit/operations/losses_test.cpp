@@ -67,6 +67,17 @@ TEST_CASE("what expired since the pipeline stopped is accepted with the rest, an
     for (const auto& entry : *ledger) CHECK(entry.accepted);
 }
 
+TEST_CASE("the position of a topic that left the subscription is kept, and is no loss") {
+    Fixture fixture;
+    fixture.start_with({{{"orders", 0}, 812}, {{"payments", 0}, 300}});
+    fixture.cluster.facts.pop_back();  // payments: nobody asks for it any more
+    fixture.cluster.unsubscribed = {"payments"};
+    const auto answer = accepted(fixture, true);
+    CHECK(answer.at("losses").as_array().size() == 1);
+    CHECK(fixture.position({"orders", 0}) == 1000);
+    CHECK(fixture.position({"payments", 0}) == 300);
+}
+
 TEST_CASE("the position of a partition that is gone is forgotten") {
     Fixture fixture;
     fixture.start_with({{{"orders", 0}, 1000}, {{"orders", 7}, 50}});

@@ -28,6 +28,7 @@ struct FakeCluster {
     std::vector<plan::PartitionFacts> facts;
     std::map<plan::TopicPartition, std::int64_t> at_time;  ///< first offset of any time asked for
     std::map<plan::TopicPartition, std::int64_t> truncated_at;
+    std::set<std::string> unsubscribed;
     bool is_down = false;
     int asked = 0;
 };
@@ -38,7 +39,9 @@ class FakeSource final : public pipeline::Source {
         : cluster_(cluster), starting_(std::move(starting)) {}
 
     Result<std::string> cluster_id() override { return std::string("fake"); }
-    bool covers(const plan::TopicPartition&) const override { return true; }
+    bool covers(const plan::TopicPartition& partition) const override {
+        return !cluster_.unsubscribed.contains(partition.topic);
+    }
     Result<std::vector<plan::PartitionFacts>> facts(
         const std::map<plan::TopicPartition, plan::Position>&, const std::stop_token&) override {
         ++cluster_.asked;

@@ -127,6 +127,7 @@ class FakeSource final : public Source {
                 SLUICE_CHECK(handler(chunk));
                 chunk.clear();
             }
+            counts.last_offset = offset;
             ++counts.polled;
         }
         if (!chunk.empty()) SLUICE_CHECK(handler(chunk));

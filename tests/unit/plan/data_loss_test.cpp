@@ -213,6 +213,15 @@ TEST_CASE("decide_losses says of a truncated log what was expired or another top
     CHECK(the_loss(at(812), now).loss.kind == LossKind::topic_recreated);
 }
 
+TEST_CASE("the epoch of an end is known by the record before it, or when no later epoch had begun") {
+    CHECK(epoch_before(100, 99, 5, 6) == 5);    // the record is the one before the end
+    CHECK(epoch_before(101, 99, 5, 5) == 5);    // a marker at 100, under the same leader
+    CHECK(epoch_before(101, 99, 5, 6) == -1);   // a marker at 100, by whichever leader
+    CHECK(epoch_before(101, 99, 5, -1) == -1);  // the same, asked by a later process
+    CHECK(epoch_before(101, -1, 5, 5) == 5);    // no record at all since the position of epoch 5
+    CHECK(epoch_before(101, -1, -1, 5) == -1);
+}
+
 TEST_CASE("every kind of loss has a name that is read back") {
     for (const LossKind kind :
          {LossKind::expired, LossKind::went_back, LossKind::truncated, LossKind::partition_gone,
