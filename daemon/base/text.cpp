@@ -10,27 +10,6 @@
 namespace sluice {
 namespace {
 
-/// Length of the valid UTF-8 sequence at the start of `text`; 0 when there is none.
-std::size_t utf8_sequence(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto continues = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
-    if (byte(0) < 0x80) return 1;
-    if (byte(0) >= 0xC2 && byte(0) <= 0xDF) return continues(1) ? 2 : 0;
-    if (byte(0) >= 0xE0 && byte(0) <= 0xEF) {
-        if (!continues(1) || !continues(2)) return 0;
-        if (byte(0) == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
-        if (byte(0) == 0xED && byte(1) > 0x9F) return 0;  // surrogate
-        return 3;
-    }
-    if (byte(0) >= 0xF0 && byte(0) <= 0xF4) {
-        if (!continues(1) || !continues(2) || !continues(3)) return 0;
-        if (byte(0) == 0xF0 && byte(1) < 0x90) return 0;  // overlong
-        if (byte(0) == 0xF4 && byte(1) > 0x8F) return 0;  // above U+10FFFF
-        return 4;
-    }
-    return 0;
-}
-
 struct Unit {
     std::string_view name;
     std::int64_t factor;
@@ -56,6 +35,27 @@ std::optional<std::int64_t> scaled(std::string_view text, std::span<const Unit> 
 }
 
 }  // namespace
+
+std::size_t utf8_sequence(std::string_view text) noexcept {
+    if (text.empty()) return 0;
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const auto continues = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
+    if (byte(0) < 0x80) return 1;
+    if (byte(0) >= 0xC2 && byte(0) <= 0xDF) return continues(1) ? 2 : 0;
+    if (byte(0) >= 0xE0 && byte(0) <= 0xEF) {
+        if (!continues(1) || !continues(2)) return 0;
+        if (byte(0) == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
+        if (byte(0) == 0xED && byte(1) > 0x9F) return 0;  // surrogate
+        return 3;
+    }
+    if (byte(0) >= 0xF0 && byte(0) <= 0xF4) {
+        if (!continues(1) || !continues(2) || !continues(3)) return 0;
+        if (byte(0) == 0xF0 && byte(1) < 0x90) return 0;  // overlong
+        if (byte(0) == 0xF4 && byte(1) > 0x8F) return 0;  // above U+10FFFF
+        return 4;
+    }
+    return 0;
+}
 
 std::string upper(std::string_view text) {
     std::string result(text);

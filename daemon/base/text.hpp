@@ -18,6 +18,8 @@ std::string upper(std::string_view text);
 /// `text` as a JSON string, quotes included. Invalid UTF-8 bytes become U+FFFD.
 std::string json_quoted(std::string_view text);
 
+/// Length of the valid UTF-8 sequence at the start of `text`; 0 when there is none.
+std::size_t utf8_sequence(std::string_view text) noexcept;
 bool is_valid_utf8(std::string_view text) noexcept;
 
 /// A whole decimal integer, sign allowed, nothing around it; nullopt on overflow too.

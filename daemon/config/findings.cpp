@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "daemon/base/text.hpp"
+
 namespace sluice::config {
 
 std::size_t Findings::add_file(std::string name, std::filesystem::path directory) {
@@ -21,22 +23,30 @@ void Findings::warning(const Position& at, std::string_view path, std::string_vi
 
 namespace {
 
+/// U+0000 to U+001F, U+007F to U+009F.
+bool is_control(std::string_view character) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
+    if (character.size() == 1) return byte(0) < 0x20 || byte(0) == 0x7F;
+    return character.size() == 2 && byte(0) == 0xC2 && byte(1) < 0xA0;
+}
+
 /// Keys and values can be anything, and findings go to terminals and logs: one line, without what a
 /// terminal would obey, not longer than a person reads.
 std::string printable(std::string_view text, std::size_t bytes_max) {
     std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (out.size() >= bytes_max && (byte & 0xC0) != 0x80) return out + "…";
-        if (c == '\n') {
+    while (!text.empty()) {
+        if (out.size() >= bytes_max) return out + "…";
+        // yaml-cpp quotes single bytes of what is one character.
+        const std::size_t valid = utf8_sequence(text);
+        const std::string_view character = text.substr(0, std::max<std::size_t>(valid, 1));
+        if (character == "\n") {
             out += "\\n";
-        } else if (byte < 0x20 || byte == 0x7F) {
+        } else if (valid == 0 || is_control(character)) {
             out += '?';
-        } else if (byte >= 0x80 && byte < 0xA0 && out.ends_with('\xC2')) {
-            out.back() = '?';  // U+0080 to U+009F: control characters too
         } else {
-            out += c;
+            out += character;
         }
+        text.remove_prefix(character.size());
     }
     return out;
 }
