@@ -103,7 +103,7 @@ class Daemon {
         context.live = api::live(engine_);
         context.reload = [this] { return reload(); };
         context.metrics = [this] {
-            bridge_.sample(engine_.statuses(), engine_.pool_stats());
+            bridge_.sample(engine_.statuses(), engine_.pool_stats(), engine_.memory());
             return metrics_.exposition();
         };
         context.version = SLUICE_VERSION;

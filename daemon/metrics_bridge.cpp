@@ -21,7 +21,22 @@ metrics::State as_metric(pipeline::State state) {
     return metrics::State::starting;
 }
 
-std::chrono::duration<double> seconds(Milliseconds time) { return time; }
+/// What did not happen is no observation of 0.
+void observe_phases(metrics::PipelineMetrics& series, const pipeline::PhaseTimes& times) {
+    using metrics::Phase;
+    for (const auto& [phase, time] : {std::pair{Phase::initial_offsets, times.initial_offsets},
+                                      {Phase::latest_offsets, times.latest_offsets},
+                                      {Phase::plan, times.plan},
+                                      {Phase::lease, times.lease},
+                                      {Phase::fetch, times.fetch},
+                                      {Phase::write, times.write},
+                                      {Phase::read, times.read},
+                                      {Phase::sink_commit, times.sink_commit},
+                                      {Phase::checkpoint, times.checkpoint},
+                                      {Phase::total, times.total}}) {
+        if (time > pipeline::PhaseTimes::Time::zero()) series.observe(phase, time);
+    }
+}
 
 void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& commit) {
     metrics::BatchSums sums;
@@ -39,9 +54,6 @@ void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& com
                            ? metrics::Outcome::recovered
                            : metrics::Outcome::committed);
     series.set_last_commit(commit.committed_at);
-    series.observe(metrics::Phase::read, seconds(commit.phases.read_and_write));
-    series.observe(metrics::Phase::sink_commit, seconds(commit.phases.sink_commit));
-    series.observe(metrics::Phase::total, seconds(commit.phases.total));
 }
 
 }  // namespace
@@ -49,7 +61,10 @@ void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& com
 void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::Commit* commit) {
     const auto series = metrics_.pipeline(status.name);
     series->set_state(as_metric(status.state));
-    if (commit != nullptr) add_commit(*series, *commit);
+    if (commit != nullptr) {
+        add_commit(*series, *commit);
+        observe_phases(*series, status.phases);
+    }
     const std::lock_guard lock(mutex_);
     std::set<plan::TopicPartition>& known = partitions_[status.name];
     for (const auto& [tp, at] : status.partitions) {
@@ -87,7 +102,8 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
     attempt = status.attempt;
 }
 
-void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool) {
+void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool,
+                           const pipeline::MemoryUse& memory) {
     for (const auto& status : statuses) metrics_.pipeline(status.name)->set_state(as_metric(status.state));
     const std::lock_guard lock(mutex_);
     const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {
@@ -100,6 +116,9 @@ void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const 
     add(pool.misses, last_pool_.misses, [&] { series.count_miss(); });
     add(pool.evictions, last_pool_.evictions, [&] { series.count_eviction(); });
     series.set_size(pool.clients);
+    series.count_unassigned_for_memory(pool.unassigned_for_memory - last_pool_.unassigned_for_memory);
+    series.count_closed(pool.closed - last_pool_.closed, pool.lifetime - last_pool_.lifetime);
+    metrics_.set_memory({memory.max, memory.consumers, memory.in_flight});
     last_pool_ = pool;
 }
 

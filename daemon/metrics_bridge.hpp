@@ -22,7 +22,8 @@ class MetricsBridge {
     /// After every change of a pipeline; `commit` when a batch was committed.
     void observe(const pipeline::Status& status, const checkpoints::Commit* commit);
     /// Before a scrape: what nobody reports, being a sum, or a pipeline that has not moved for a while.
-    void sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool);
+    void sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool,
+                const pipeline::MemoryUse& memory = {});
 
  private:
     metrics::Metrics& metrics_;

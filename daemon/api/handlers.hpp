@@ -24,6 +24,10 @@ struct Api {
         if (!context.find_plugin) context.find_plugin = operations::plugin_files();
     }
 
+    [[nodiscard]] std::optional<pipeline::MemoryUse> memory() const {
+        if (!context.live || !context.live->memory) return std::nullopt;
+        return context.live->memory();
+    }
     [[nodiscard]] std::optional<std::vector<pipeline::Status>> statuses() const {
         if (!context.live) return std::nullopt;
         return context.live->statuses();

@@ -183,7 +183,7 @@ JsonResult list_batches(const Context& context, const Request& request) {
 
 void add_looks(control::Router& router, const Shared& api) {
     add_look(router, api, "/api/status", [](const Api& a, const Context& context, const Request& request) {
-        return operations::status(context, a.statuses(), request.query_flag("all"));
+        return operations::status(context, a.statuses(), request.query_flag("all"), a.memory());
     });
     add_look(router, api, "/api/pipelines/{name}",
              [](const Api& a, const Context& context, const Request& request) {
@@ -338,7 +338,8 @@ Live live(pipeline::Engine& engine) {
                 [&engine](const std::string& name) {
                     const auto pipeline = engine.find(name);
                     return pipeline != nullptr && pipeline->has_ended();
-                }};
+                },
+                [&engine] { return engine.memory(); }};
 }
 
 void add_routes(control::Router& router, ApiContext context) {

@@ -30,6 +30,7 @@ struct Live {
     std::function<bool(const std::string& name)> restart;
     /// True when its loop is over (done, or given up): nothing but a reload starts it again.
     std::function<bool(const std::string& name)> has_ended;
+    std::function<pipeline::MemoryUse()> memory = {};
 };
 
 /// `engine` outlives what is returned.

@@ -35,6 +35,19 @@ std::string limits(const json::object& plan) {
     return out;
 }
 
+/// Of a pipeline that nothing was seen of yet, it would only say what `auto` does.
+std::string advice(const json::object& plan) {
+    std::string out;
+    if (number_of(plan, "batches_seen").value_or(0) == 0) return out;
+    for (const auto& value : array_of(plan, "advice")) {
+        if (!value.is_object()) continue;
+        const json::object& one = value.get_object();
+        const std::string what = number_of(one, "value") ? count_of(one, "value") : "better left out";
+        out += "  advice: " + printable(text_of(one, "option") + " " + what + ": " + text_of(one, "why")) + "\n";
+    }
+    return out;
+}
+
 std::string summary(const json::object& plan) {
     const auto number = [&](const char* key) {
         return static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(plan, key).value_or(0), 0));
@@ -76,6 +89,7 @@ std::string view_plan(const json::object& plan) {
     }
     const std::string line = summary(plan);
     if (!line.empty()) out += "  " + line + "\n";
+    out += advice(plan);
     for (const auto& note : array_of(plan, "notes")) {
         if (note.is_string()) out += "  " + printable(note.get_string().c_str()) + "\n";
     }

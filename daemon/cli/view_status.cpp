@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "daemon/cli/fields.hpp"
 #include "daemon/cli/table.hpp"
 #include "daemon/cli/views.hpp"
@@ -82,6 +84,14 @@ std::string view_status(const json::object& status, WallTime now) {
         out += "no pipelines are configured\n";
     } else {
         out += table.text();
+    }
+    const json::object& memory = object_of(status, "memory");
+    if (number_of(memory, "max")) {
+        const auto size = [&](const char* key) {
+            return format_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(memory, key).value_or(0), 0)));
+        };
+        out += "\nmemory: at most " + size("max") + "; consumers hold " + size("consumers") + " of " +
+               size("consumers_max") + ", batches in flight " + size("in_flight") + "\n";
     }
     const json::array& orphans = array_of(status, "orphans");
     if (!orphans.empty()) {

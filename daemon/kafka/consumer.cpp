@@ -6,6 +6,9 @@
 namespace sluice::kafka {
 namespace {
 
+/// What librdkafka keeps for each record it has queued, beside keys and values.
+constexpr std::uint64_t record_overhead_bytes = 330;
+
 PartitionList one_partition(const plan::TopicPartition& topic_partition, std::int64_t from,
                             std::int32_t leader_epoch) {
     PartitionList list{rd_kafka_topic_partition_list_new(1)};
@@ -25,22 +28,26 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const ClientSettings& setting
     auto complaint = std::make_unique<Complaint>();
     record_complaints(conf.get(), *complaint);
     SLUICE_TRY(Client client, make_client(std::move(conf)));
-    // A client with a group.id looks for the group's coordinator before anything else, which often
-    // costs its first answer a second; asked for metadata first, it doesn't.
-    // In short turns: a client that is refused is not kept waiting.
-    for (int turn = 0; turn < 20 && !complaint->is_refusal(); ++turn) {
-        const struct rd_kafka_metadata* metadata = nullptr;
-        const auto code = rd_kafka_metadata(client.get(), 0, nullptr, &metadata, 250);
-        if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
-        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT) break;
-        rd_kafka_poll(client.get(), 0);  // delivers complaints
-    }
     rd_kafka_poll_set_consumer(client.get());
     Queue queue{rd_kafka_queue_get_consumer(client.get())};
-    auto consumer = std::unique_ptr<Consumer>(
-        new Consumer(settings, std::move(complaint), std::move(client), std::move(queue)));
-    if (auto refused = consumer->refusal("connecting a consumer")) return *std::move(refused);
-    return consumer;
+    return std::unique_ptr<Consumer>(
+        new Consumer(settings, limits, std::move(complaint), std::move(client), std::move(queue)));
+}
+
+/// librdkafka asks for the leaders of an assigned topic that it does not know once a second, so that a
+/// range would wait for up to that long; of one that it knows it starts at once. Metadata of all topics
+/// would not do: only of topics that are known already does it keep that.
+void Consumer::know(const std::string& topic) {
+    if (topic_ && topic == rd_kafka_topic_name(topic_.get())) return;
+    topic_.reset(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
+    // In short turns: a client that is refused is not kept waiting.
+    for (int turn = 0; topic_ && turn < 20 && !complaint_->is_refusal(); ++turn) {
+        const struct rd_kafka_metadata* metadata = nullptr;
+        const auto code = rd_kafka_metadata(client_.get(), 0, topic_.get(), &metadata, 250);
+        if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__TRANSPORT) break;
+        const Message stale{rd_kafka_consumer_poll(client_.get(), 0)};  // delivers complaints
+    }
 }
 
 std::optional<Error> Consumer::refusal(std::string_view context) const {
@@ -53,11 +60,18 @@ Consumer::~Consumer() {
     queue_.reset();
 }
 
+void Consumer::rest() {
+    unassign();
+    topic_.reset();
+}
+
 Result<void> Consumer::assign(const plan::TopicPartition& topic_partition, std::int64_t from,
                               std::int32_t leader_epoch) {
-    left_over_.clear();
+    drop_left_over();
     end_was_served_ = false;
     end_ = -1;
+    know(topic_partition.topic);
+    if (auto refused = refusal("connecting a consumer")) return *std::move(refused);
     const PartitionList list = one_partition(topic_partition, from, leader_epoch);
     if (const auto code = rd_kafka_assign(client_.get(), list.get());
         code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -72,7 +86,7 @@ Result<void> Consumer::assign(const plan::TopicPartition& topic_partition, std::
 }
 
 void Consumer::unassign() {
-    left_over_.clear();
+    drop_left_over();
     assigned_.reset();
     position_ = -1;
     end_ = -1;
@@ -90,6 +104,7 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
         const auto end = left_over_.begin() + static_cast<std::ptrdiff_t>(taken);
         std::move(left_over_.begin(), end, std::back_inserter(batch));
         left_over_.erase(left_over_.begin(), end);
+        left_over_records_ = left_over_.size();
         return {};
     }
     raw_.resize(count);
@@ -108,6 +123,48 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
         batch.emplace_back(raw_[static_cast<std::size_t>(i)]);
     }
     return {};
+}
+
+void Consumer::keep(std::vector<Message> left_over) {
+    // Before what was not taken yet: a batch may be smaller than what was left over.
+    left_over_.insert(left_over_.begin(), std::make_move_iterator(left_over.begin()),
+                      std::make_move_iterator(left_over.end()));
+    left_over_records_ = left_over_.size();
+}
+
+void Consumer::drop_left_over() {
+    left_over_.clear();
+    left_over_records_ = 0;
+}
+
+std::uint64_t Consumer::records_in(std::uint64_t bytes, std::uint64_t most) const {
+    const std::uint64_t each = record_bytes_;
+    if (each == 0) return 1;
+    return std::clamp<std::uint64_t>(bytes / each, 1, most);
+}
+
+void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
+    // Nearer to the larger of what was and what is: sizes that change must not fill the memory.
+    const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
+    record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
+    handed_bytes_ = bytes + records * record_overhead_bytes;
+    most_queued_ = std::max<std::uint64_t>(most_queued_, queued_bytes());
+}
+
+std::uint64_t Consumer::queued_bytes() const {
+    const std::uint64_t records = rd_kafka_queue_length(queue_.get()) + left_over_records_;
+    return records * (record_bytes_ + record_overhead_bytes);
+}
+
+std::uint64_t Consumer::expected_bytes() const {
+    if (!assigned_) return 0;
+    return std::max({most_queued_.load(), queued_bytes(), record_bytes_.load()});
+}
+
+double Consumer::overshoot() const {
+    const std::uint64_t allowed = (static_cast<std::uint64_t>(limits_.queued_kbytes) << 10) +
+                                  static_cast<std::uint64_t>(limits_.queued_messages) * record_overhead_bytes;
+    return static_cast<double>(most_queued_) / static_cast<double>(allowed);
 }
 
 std::optional<std::int64_t> Consumer::raw_position() const {

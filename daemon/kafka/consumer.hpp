@@ -1,6 +1,7 @@
 #pragma once
 // One librdkafka consumer, assigned to at most one partition. Included by daemon/kafka/*.cpp only.
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -23,10 +24,14 @@ class Consumer {
     Consumer(const Consumer&) = delete;
     Consumer& operator=(const Consumer&) = delete;
 
-    /// Drops whatever was fetched and goes to `from` of another (or the same) partition.
+    /// Drops whatever was fetched and goes to `from` of another (or the same) partition. A topic that
+    /// this client does not know yet is asked for first, for 5 s at most: a round trip.
     Result<void> assign(const plan::TopicPartition& topic_partition, std::int64_t from,
                         std::int32_t leader_epoch);
     void unassign();
+    /// Unassigns, and forgets its topic, which costs a metadata request a second while it is known.
+    void rest();
+    [[nodiscard]] bool is_resting() const { return !assigned_ && !topic_; }
 
     /// True when the next record delivered is the first one at or after `from`, without seeking.
     [[nodiscard]] bool stands_at(const plan::TopicPartition& topic_partition,
@@ -50,30 +55,54 @@ class Consumer {
     [[nodiscard]] std::int64_t end() const { return end_; }
     void reached_end(std::int64_t offset) { end_ = offset; }
 
-    /// Remembers what a batch returned beyond the range, for the next one.
-    void keep(std::vector<Message> left_over) { left_over_ = std::move(left_over); }
+    /// Remembers what a batch returned beyond the range, for the next one; goes before what is left over.
+    void keep(std::vector<Message> left_over);
     /// The next range is expected to start here. Never a position read from librdkafka.
     void park_at(std::int64_t until) { position_ = until; }
 
     /// Why the cluster refuses this client, when it does; forgotten when a record arrives.
     [[nodiscard]] std::optional<Error> refusal(std::string_view context) const;
 
+    /// How many records come to about `bytes`, by those handed over last: 1 … `most`. 1 while none was.
+    [[nodiscard]] std::uint64_t records_in(std::uint64_t bytes, std::uint64_t most) const;
+    /// These records are somebody's now, until take_back(). Notes how large records are, and how much is
+    /// queued behind them.
+    void hand_over(std::size_t records, std::uint64_t bytes);
+    void take_back() { handed_bytes_ = 0; }
+
+    // What it holds, in bytes, with librdkafka's own for each record. From any thread.
+    [[nodiscard]] std::uint64_t handed_bytes() const { return handed_bytes_; }
+    [[nodiscard]] std::uint64_t queued_bytes() const;  ///< estimated by the size of the records seen last
+    /// What its queue may come to hold while it stands where it stands: as much as it ever did.
+    [[nodiscard]] std::uint64_t expected_bytes() const;
+    /// How many times more than its limit was queued at once: what one fetch brings is queued whole, and
+    /// compressed records only become large then. 1 and less is as it should be.
+    [[nodiscard]] double overshoot() const;
+    [[nodiscard]] const ConsumerLimits& limits() const { return limits_; }
+
     std::optional<std::size_t> lane;  ///< the pool's: where it was used last
     SteadyTime idle_since{};          ///< the pool's
+    SteadyTime made_at{};             ///< the pool's
 
  private:
-    Consumer(ClientSettings settings, std::unique_ptr<Complaint> complaint, Client client, Queue queue)
+    Consumer(ClientSettings settings, const ConsumerLimits& limits, std::unique_ptr<Complaint> complaint,
+             Client client, Queue queue)
         : settings_(std::move(settings)),
+          limits_(limits),
           complaint_(std::move(complaint)),
           client_(std::move(client)),
           queue_(std::move(queue)) {}
 
     const ClientSettings settings_;
+    const ConsumerLimits limits_;
     std::unique_ptr<Complaint> complaint_;  // the client's callback writes here: outlives it
     Client client_;
     Queue queue_;
+    Topic topic_;  ///< known to the client as long as this is kept
     std::optional<plan::TopicPartition> assigned_;
     std::int64_t position_ = -1;
+    void know(const std::string& topic);
+    void drop_left_over();
     [[nodiscard]] std::optional<std::int64_t> raw_position() const;
 
     std::int64_t end_ = -1;
@@ -81,6 +110,10 @@ class Consumer {
     bool served_since_assign_ = false;
     bool end_was_served_ = false;
     std::vector<Message> left_over_;
+    std::atomic<std::size_t> left_over_records_{0};  ///< of left_over_, for other threads
+    std::atomic<std::uint64_t> handed_bytes_{0};
+    std::atomic<std::uint64_t> record_bytes_{0};  ///< of one record, payload alone; 0 = none seen
+    std::atomic<std::uint64_t> most_queued_{0};
     std::vector<rd_kafka_message_t*> raw_;
 };
 

@@ -1,6 +1,8 @@
 #include "daemon/kafka/consumer_pool.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "daemon/base/log.hpp"
 #include "daemon/kafka/consumer.hpp"
@@ -8,8 +10,15 @@
 namespace sluice::kafka {
 namespace {
 
+/// The least that is asked for at once; a broker sends one batch of records whole all the same.
+constexpr std::int32_t fetch_bytes_min = 16 << 10;
+
+/// This many times more than its limit in a queue is too much to go on with.
+constexpr double overshoot_max = 2;
+
 /// What one client may hold, so that `capacity` of them stay within memory_max: its queue, the
-/// ~330 bytes librdkafka keeps per queued record, and one fetch in flight.
+/// ~330 bytes librdkafka keeps per queued record, and one fetch in flight, which may be many times as
+/// large once it is decompressed.
 ConsumerLimits limits_for(const PoolOptions& options) {
     const std::uint64_t share = options.memory_max / std::max<std::size_t>(options.capacity, 1);
     ConsumerLimits limits;
@@ -17,7 +26,7 @@ ConsumerLimits limits_for(const PoolOptions& options) {
     limits.queued_messages =
         static_cast<int>(std::clamp<std::uint64_t>(share / 4 / 330, 100, 100'000));
     limits.fetch_bytes =
-        static_cast<int>(std::clamp<std::uint64_t>(share / 8, 64ULL << 10, 1ULL << 20));
+        static_cast<int>(std::clamp<std::uint64_t>(share / 32, 64ULL << 10, 1ULL << 20));
     return limits;
 }
 
@@ -75,8 +84,15 @@ std::unique_ptr<Consumer> ConsumerPool::take_idle(const ClientSettings& settings
     if (clients_ < options_.capacity) return nullptr;  // a new one is cheaper than a long poll's end
 
     found = find([](const Consumer&) { return true; });
-    if (found != idle_.end()) return take(found, stats_.hits_reassigned);
-    return nullptr;
+    if (found == idle_.end()) return nullptr;
+    auto moved = take(found, stats_.hits_reassigned);
+    // There are more partitions than clients, and moving one waits until the fetch that it has under way
+    // is over. Those that would be moved next are let go of theirs now.
+    std::size_t next = idle_.size() / 2;
+    for (auto idle = idle_.begin(); idle != idle_.end() && next > 0; ++idle, --next) {
+        if ((*idle)->is_assigned()) (*idle)->unassign();
+    }
+    return moved;
 }
 
 Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
@@ -92,6 +108,7 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
             if (consumer || clients_ < options_.capacity) break;
             if (!idle_.empty()) {  // all of them with other settings
                 evicted = std::move(idle_.front());
+                retire(*evicted);
                 idle_.pop_front();
                 --clients_;
                 ++stats_.evictions;
@@ -108,14 +125,7 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
     }
     evicted.reset();
     if (!consumer) {
-        auto created = Consumer::create(settings, limits_for(options_));
-        if (!created) {
-            const std::lock_guard lock(mutex_);
-            --clients_;
-            returned_.notify_one();
-            return std::move(created).error();
-        }
-        consumer = *std::move(created);
+        SLUICE_TRY(consumer, make(settings));
     }
     consumer->lane = lane;
     Lease lease(*this, std::move(consumer));
@@ -125,13 +135,82 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
     return lease;
 }
 
-void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on) {
-    if (reusable && !read_on) consumer->unassign();
+/// A client for a place that is taken already.
+Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& settings) {
+    ConsumerLimits limits;
     {
         const std::lock_guard lock(mutex_);
+        limits = limits_of(settings);
+    }
+    auto made = Consumer::create(settings, limits);
+    const std::lock_guard lock(mutex_);
+    if (made) {
+        (*made)->made_at = clock_.steady();
+        all_.insert(made->get());
+    } else {
+        --clients_;
+        returned_.notify_one();
+    }
+    return made;
+}
+
+ConsumerLimits ConsumerPool::limits_of(const ClientSettings& settings) const {
+    ConsumerLimits limits = limits_for(options_);
+    if (const auto less = fetch_bytes_.find(settings); less != fetch_bytes_.end()) {
+        limits.fetch_bytes = std::min(limits.fetch_bytes, less->second);
+    }
+    return limits;
+}
+
+/// The next clients with these settings ask for as much less as this one was given too much.
+void ConsumerPool::fetch_less(const Consumer& consumer) {
+    const auto less = static_cast<std::int32_t>(
+        std::ceil(consumer.limits().fetch_bytes / std::max(consumer.overshoot(), 1.0)));
+    const auto [entry, is_new] = fetch_bytes_.emplace(consumer.settings(), less);
+    entry->second = std::max(fetch_bytes_min, std::min(entry->second, less));
+    log::debug("records are many times as large as they are fetched: less is fetched at once",
+               {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", entry->second}});
+}
+
+void ConsumerPool::retire(const Consumer& consumer) {
+    all_.erase(&consumer);
+    ++stats_.closed;
+    stats_.lifetime += std::chrono::duration_cast<Milliseconds>(clock_.steady() - consumer.made_at);
+}
+
+/// What idle clients may come to hold makes room for what the others do, the longest idle first.
+void ConsumerPool::keep_within_memory() {
+    std::uint64_t held = 0;
+    for (const Consumer* consumer : all_) held += consumer->queued_bytes() + consumer->handed_bytes();
+    for (const auto& consumer : idle_) {
+        const std::uint64_t expected = consumer->expected_bytes();
+        held += expected - std::min(expected, consumer->queued_bytes());
+    }
+    for (auto idle = idle_.begin(); idle != idle_.end() && held > options_.memory_max; ++idle) {
+        const std::uint64_t freed = (*idle)->expected_bytes();
+        if (freed == 0) continue;
+        (*idle)->unassign();
+        ++stats_.unassigned_for_memory;
+        held -= std::min(held, freed);
+    }
+}
+
+void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on) {
+    const bool too_much = reusable && consumer->overshoot() > overshoot_max &&
+                          consumer->limits().fetch_bytes > fetch_bytes_min;
+    if (reusable && !too_much && !read_on) consumer->unassign();
+    {
+        const std::lock_guard lock(mutex_);
+        if (too_much) {
+            fetch_less(*consumer);
+            reusable = false;
+        }
         if (reusable) {
             consumer->idle_since = clock_.steady();
             idle_.push_back(std::move(consumer));
+            keep_within_memory();
+        } else {
+            retire(*consumer);
         }
     }
     if (!reusable) {
@@ -151,12 +230,14 @@ void ConsumerPool::tidy() {
             const auto idle_for = now - (*it)->idle_since;
             const auto next = std::next(it);
             if (options_.idle_timeout.count() > 0 && idle_for >= options_.idle_timeout) {
+                retire(**it);
                 expired.splice(expired.end(), idle_, it);
-            } else if (idle_for >= options_.unassign_after && (*it)->is_assigned()) {
-                (*it)->unassign();
+            } else if (idle_for >= options_.unassign_after && !(*it)->is_resting()) {
+                (*it)->rest();
             }
             it = next;
         }
+        keep_within_memory();
     }
     const std::size_t closed = expired.size();
     expired.clear();
@@ -172,9 +253,13 @@ void ConsumerPool::forget(const ClientSettings& settings) {
     std::list<std::unique_ptr<Consumer>> dropped;
     {
         const std::lock_guard lock(mutex_);
+        fetch_bytes_.erase(settings);
         for (auto it = idle_.begin(); it != idle_.end();) {
             const auto next = std::next(it);
-            if ((*it)->settings() == settings) dropped.splice(dropped.end(), idle_, it);
+            if ((*it)->settings() == settings) {
+                retire(**it);
+                dropped.splice(dropped.end(), idle_, it);
+            }
             it = next;
         }
     }
@@ -190,6 +275,11 @@ PoolStats ConsumerPool::stats() const {
     PoolStats stats = stats_;
     stats.clients = clients_;
     stats.leased = clients_ - idle_.size();
+    stats.memory_max = options_.memory_max;
+    for (const Consumer* consumer : all_) {
+        stats.queued_bytes += consumer->queued_bytes();
+        stats.handed_bytes += consumer->handed_bytes();
+    }
     return stats;
 }
 

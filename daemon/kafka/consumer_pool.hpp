@@ -5,9 +5,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 
 #include "daemon/base/clock.hpp"
@@ -17,7 +19,8 @@
 
 namespace sluice::kafka {
 
-class Consumer;  // consumer.hpp: one librdkafka client
+class Consumer;         // consumer.hpp: one librdkafka client
+struct ConsumerLimits;  // client_conf.hpp
 
 struct PoolOptions {
     std::size_t capacity = 16;               ///< `consumers.capacity`: clients at most, leased ones included
@@ -32,8 +35,15 @@ struct PoolStats {
     std::uint64_t hits_reassigned = 0;  ///< was parked elsewhere
     std::uint64_t misses = 0;           ///< a client had to be made
     std::uint64_t evictions = 0;        ///< closed to make room, or after the idle timeout
+    std::uint64_t unassigned_for_memory = 0;  ///< gave up what they had fetched, so that memory_max holds
+    std::uint64_t closed = 0;           ///< for whatever reason
+    Milliseconds lifetime{0};           ///< of the closed ones together
     std::size_t clients = 0;
     std::size_t leased = 0;
+    // Bytes held now, and what they are bounded by.
+    std::uint64_t queued_bytes = 0;     ///< fetched and not read yet; estimated by the size of the last records
+    std::uint64_t handed_bytes = 0;     ///< chunks that sinks are writing
+    std::uint64_t memory_max = 0;
 };
 
 class ConsumerPool;
@@ -77,7 +87,8 @@ class ConsumerPool {
                         std::int64_t from, std::int32_t leader_epoch,
                         std::optional<std::size_t> lane, const std::stop_token& stop);
 
-    /// Unassigns and closes what has been idle for too long. Called about once a second.
+    /// Unassigns and closes what has been idle for too long, and what holds too much. Called about once a
+    /// second.
     void tidy();
     /// Closes the idle clients with these settings (credentials changed, pipeline stopped).
     void forget(const ClientSettings& settings);
@@ -87,6 +98,12 @@ class ConsumerPool {
  private:
     friend class Lease;
     void give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on);
+    Result<std::unique_ptr<Consumer>> make(const ClientSettings& settings);
+    // With the lock held.
+    void retire(const Consumer& consumer);
+    void keep_within_memory();
+    void fetch_less(const Consumer& consumer);
+    [[nodiscard]] ConsumerLimits limits_of(const ClientSettings& settings) const;
     std::unique_ptr<Consumer> take_idle(const ClientSettings& settings,
                                         const plan::TopicPartition& topic_partition, std::int64_t from,
                                         std::optional<std::size_t> lane);
@@ -96,6 +113,9 @@ class ConsumerPool {
     mutable std::mutex mutex_;
     std::condition_variable_any returned_;
     std::list<std::unique_ptr<Consumer>> idle_;  ///< longest idle first
+    std::set<const Consumer*> all_;              ///< idle and leased
+    /// Where a fetch brought too much: what new clients ask for at once.
+    std::map<ClientSettings, std::int32_t> fetch_bytes_;
     std::size_t clients_ = 0;                    ///< idle, leased and being made
     PoolStats stats_;
 };

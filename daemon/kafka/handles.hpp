@@ -20,6 +20,7 @@ struct Deleter {
 
 using Conf = std::unique_ptr<rd_kafka_conf_t, Deleter<rd_kafka_conf_destroy>>;
 using Client = std::unique_ptr<rd_kafka_t, Deleter<rd_kafka_destroy>>;
+using Topic = std::unique_ptr<rd_kafka_topic_t, Deleter<rd_kafka_topic_destroy>>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, Deleter<rd_kafka_queue_destroy>>;
 using Message = std::unique_ptr<rd_kafka_message_t, Deleter<rd_kafka_message_destroy>>;
 using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t,

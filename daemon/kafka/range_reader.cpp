@@ -78,7 +78,9 @@ class Reading {
         counts_.last_leader_epoch = chunk_.last_leader_epoch();
         counts_.last_offset = chunk_.records().back().offset;
         counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
+        consumer_.hand_over(chunk_.size(), chunk_.bytes());
         auto result = handler_(chunk_.records());
+        consumer_.take_back();
         chunk_.clear();
         return result;
     }
@@ -140,13 +142,21 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
     // The end may be known already: what is left of the partition then has no visible record.
     SLUICE_CHECK(reading.take(batch));
     SteadyTime moved = clock.steady();
+    std::chrono::nanoseconds fetching{};
     const std::string name = plan::to_string(range.topic_partition);
     while (!reading.done()) {
         if (stop.stop_requested()) {
             return Error{ErrorCode::stopping,
                          name + ": stopped at offset " + std::to_string(reading.next())};
         }
-        SLUICE_CHECK(consumer.consume(batch, options.chunk_records, options.poll_timeout));
+        // librdkafka hands over what it has when there are as many as were asked for, or when the time is
+        // over, not when it has no more: at the end of a range both would be a wait for nothing.
+        const auto left = static_cast<std::uint64_t>(range.until - reading.next());
+        const auto wanted = std::min(left, consumer.records_in(options.chunk_bytes, options.chunk_records));
+        const SteadyTime asked = clock.steady();
+        SLUICE_CHECK(consumer.consume(batch, static_cast<std::size_t>(wanted),
+                                      left < options.chunk_records ? options.tail_timeout : options.poll_timeout));
+        fetching += clock.steady() - asked;
         SLUICE_TRY(const bool progress, reading.take(batch));
         const SteadyTime now = clock.steady();
         if (progress) {
@@ -167,7 +177,9 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
     }
     SLUICE_ASSERT(reading.next() == range.until);
     lease.finish(range.until, options.read_on);
-    return reading.counts();
+    RangeCounts counts = reading.counts();
+    counts.fetching = fetching;
+    return counts;
 }
 
 }  // namespace sluice::kafka

@@ -1,6 +1,7 @@
 #pragma once
 // Reads one range to its exact end, through gaps, control records and ends of partitions.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -27,11 +28,15 @@ struct RangeCounts {
     std::int32_t last_leader_epoch = -1;   ///< of the last record; -1 when unknown
     std::int64_t last_offset = -1;         ///< of the last record; -1 when there is none
     std::optional<std::int64_t> last_timestamp_ms;
+    std::chrono::nanoseconds leasing{};   ///< until a consumer stood at the range's start; by whoever leased it
+    std::chrono::nanoseconds fetching{};  ///< in librdkafka, waiting and taking over
 };
 
 struct ReadOptions {
     std::size_t chunk_records = 1000;      ///< records handed over together, at most
+    std::uint64_t chunk_bytes = 2U << 20;  ///< about; by the size of the records before. One is always handed over
     Milliseconds poll_timeout{20};         ///< no call waits longer before it looks at `stop`
+    Milliseconds tail_timeout{5};          ///< the same where less than a chunk is left: gaps never arrive
     Milliseconds progress_timeout{120'000};  ///< nothing at all for so long: `unavailable`, retriable
     Milliseconds short_end_timeout{5'000};   ///< the partition ends before `until` for so long: `out_of_range`
     bool read_on = true;                   ///< Lease::finish

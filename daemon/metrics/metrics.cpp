@@ -76,6 +76,9 @@ struct PoolMetrics::Series {
     std::atomic<std::uint64_t> misses{0};
     std::atomic<std::uint64_t> evictions{0};
     std::atomic<std::size_t> size{0};
+    std::atomic<std::uint64_t> unassigned_for_memory{0};
+    std::atomic<std::uint64_t> closed{0};
+    std::atomic<double> lifetime_s{0};
 };
 
 PoolMetrics::PoolMetrics() : series_(std::make_unique<Series>()) {}
@@ -84,6 +87,11 @@ void PoolMetrics::count_hit(PoolHit kind) { ++series_->hits[static_cast<std::siz
 void PoolMetrics::count_miss() { ++series_->misses; }
 void PoolMetrics::count_eviction() { ++series_->evictions; }
 void PoolMetrics::set_size(std::size_t consumers) { series_->size = consumers; }
+void PoolMetrics::count_unassigned_for_memory(std::uint64_t consumers) { series_->unassigned_for_memory += consumers; }
+void PoolMetrics::count_closed(std::uint64_t consumers, std::chrono::duration<double> lifetime) {
+    series_->closed += consumers;
+    series_->lifetime_s += lifetime.count();
+}
 
 void PoolMetrics::collect(Collector& collector) const {
     for (const PoolHit kind : {PoolHit::positioned, PoolHit::unassigned, PoolHit::moved}) {
@@ -93,6 +101,9 @@ void PoolMetrics::collect(Collector& collector) const {
     collector.add_counter(Family::pool_misses, {}, static_cast<double>(series_->misses));
     collector.add_counter(Family::pool_evictions, {}, static_cast<double>(series_->evictions));
     collector.add_gauge(Family::pool_size, {}, static_cast<double>(series_->size));
+    collector.add_counter(Family::pool_unassigned, {}, static_cast<double>(series_->unassigned_for_memory));
+    collector.add_counter(Family::pool_closed, {}, static_cast<double>(series_->closed));
+    collector.add_counter(Family::pool_lifetime, {}, series_->lifetime_s);
 }
 
 struct Metrics::Registry {
@@ -101,6 +112,7 @@ struct Metrics::Registry {
     WallTime started = system_clock().wall();
     std::shared_ptr<Shared> shared = std::make_shared<Shared>();
     PoolMetrics pool;
+    std::atomic<std::uint64_t> memory_max{0}, queued{0}, in_flight{0};
     mutable std::mutex mutex;  ///< of `pipelines`
     std::map<std::string, std::shared_ptr<PipelineMetrics>> pipelines;
 };
@@ -126,6 +138,12 @@ void Metrics::drop_pipeline(const std::string& name) {
 
 PoolMetrics& Metrics::pool() noexcept { return registry_->pool; }
 
+void Metrics::set_memory(const MemorySample& sample) {
+    registry_->memory_max = sample.max;
+    registry_->queued = sample.queued;
+    registry_->in_flight = sample.in_flight;
+}
+
 std::string Metrics::exposition() const {
     std::vector<std::shared_ptr<PipelineMetrics>> pipelines;
     {
@@ -137,6 +155,11 @@ std::string Metrics::exposition() const {
                         1);
     for (const auto& pipeline : pipelines) pipeline->collect(collector);
     registry_->pool.collect(collector);
+    if (registry_->memory_max > 0) {
+        collector.add_gauge(Family::memory_max, {}, static_cast<double>(registry_->memory_max));
+        collector.add_gauge(Family::memory_held, {"consumers"}, static_cast<double>(registry_->queued));
+        collector.add_gauge(Family::memory_held, {"in_flight"}, static_cast<double>(registry_->in_flight));
+    }
     collector.add_counter(Family::refused_updates, {},
                           static_cast<double>(registry_->shared->refused));
     collector.add_gauge(Family::process_start, {}, to_seconds(registry_->started));
@@ -171,7 +194,12 @@ std::string_view name_of(Outcome outcome) noexcept {
 
 std::string_view name_of(Phase phase) noexcept {
     switch (phase) {
+        case Phase::initial_offsets: return "initial_offsets";
+        case Phase::latest_offsets: return "latest_offsets";
         case Phase::plan: return "plan";
+        case Phase::lease: return "lease";
+        case Phase::fetch: return "fetch";
+        case Phase::write: return "write";
         case Phase::read: return "read";
         case Phase::sink_commit: return "sink_commit";
         case Phase::checkpoint: return "checkpoint";

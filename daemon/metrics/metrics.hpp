@@ -19,7 +19,7 @@ namespace sluice::metrics {
 
 enum class State { starting, running, caught_up, retrying, paused, stopped, stalled, failed, done };
 enum class Outcome { committed, recovered, aborted, abandoned };
-enum class Phase { plan, read, sink_commit, checkpoint, total };
+enum class Phase { initial_offsets, latest_offsets, plan, lease, fetch, write, read, sink_commit, checkpoint, total };
 /// What was tried again.
 enum class Stage { look_up, read, sink_begin, sink_write, sink_commit, checkpoint };
 enum class PoolHit { positioned, unassigned, moved };
@@ -81,6 +81,13 @@ class PipelineMetrics {
     std::shared_ptr<Shared> shared_;  ///< with Metrics, which may end before a handle does
 };
 
+/// Who holds what memoryMax bounds, as far as it is counted, in bytes.
+struct MemorySample {
+    std::uint64_t max = 0;
+    std::uint64_t queued = 0;     ///< by consumers: fetched, not read yet
+    std::uint64_t in_flight = 0;  ///< in chunks that sinks are writing
+};
+
 class PoolMetrics {
  public:
     PoolMetrics();
@@ -89,6 +96,8 @@ class PoolMetrics {
     void count_miss();
     void count_eviction();
     void set_size(std::size_t consumers);
+    void count_unassigned_for_memory(std::uint64_t consumers);
+    void count_closed(std::uint64_t consumers, std::chrono::duration<double> lifetime);
     void collect(Collector& collector) const;
 
  private:
@@ -118,6 +127,7 @@ class Metrics {
     /// For a pipeline that left the configuration; a failed or stopped one keeps its series.
     void drop_pipeline(const std::string& name);
     PoolMetrics& pool() noexcept;
+    void set_memory(const MemorySample& sample);
 
     /// All series in Prometheus' text format 0.0.4; reads /proc/self for those of the process.
     [[nodiscard]] std::string exposition() const;

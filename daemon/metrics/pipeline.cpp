@@ -17,8 +17,9 @@ constexpr std::array all_states{State::starting, State::running, State::caught_u
                                 State::stalled,  State::failed,  State::done};
 constexpr std::array all_outcomes{Outcome::committed, Outcome::recovered, Outcome::aborted,
                                   Outcome::abandoned};
-constexpr std::array all_phases{Phase::plan, Phase::read, Phase::sink_commit, Phase::checkpoint,
-                                Phase::total};
+constexpr std::array all_phases{Phase::initial_offsets, Phase::latest_offsets, Phase::plan,  Phase::lease,
+                                Phase::fetch,           Phase::write,          Phase::read,  Phase::sink_commit,
+                                Phase::checkpoint,      Phase::total};
 constexpr std::array all_stages{Stage::look_up,    Stage::read,        Stage::sink_begin,
                                 Stage::sink_write, Stage::sink_commit, Stage::checkpoint};
 constexpr std::array all_losses{plan::LossKind::expired,        plan::LossKind::went_back,
@@ -34,7 +35,7 @@ constexpr std::size_t index(Enum value) {
 /// From an fsync to the half hour that a batch of a whole topic takes.
 const prometheus::Histogram::BucketBoundaries& duration_buckets() {
     static const prometheus::Histogram::BucketBoundaries buckets{
-        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800};
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800};
     return buckets;
 }
 
@@ -66,10 +67,12 @@ struct PipelineMetrics::Series {
     std::array<Count, all_outcomes.size()> batches{};
     std::array<Count, all_stages.size()> retries{};
     std::array<Count, all_losses.size()> lost{};
-    std::array<prometheus::Histogram, all_phases.size()> durations{
-        prometheus::Histogram(duration_buckets()), prometheus::Histogram(duration_buckets()),
-        prometheus::Histogram(duration_buckets()), prometheus::Histogram(duration_buckets()),
-        prometheus::Histogram(duration_buckets())};
+    /// One for each phase, in the order of the enumeration; a histogram can't be moved.
+    std::array<std::unique_ptr<prometheus::Histogram>, all_phases.size()> durations = [] {
+        std::array<std::unique_ptr<prometheus::Histogram>, all_phases.size()> made;
+        for (auto& one : made) one = std::make_unique<prometheus::Histogram>(duration_buckets());
+        return made;
+    }();
     std::atomic<std::int64_t> last_commit_ms{absent};
 
     mutable std::mutex mutex;  ///< of `partitions`
@@ -97,7 +100,7 @@ void PipelineMetrics::count_batch(Outcome outcome) { ++series_->batches[index(ou
 void PipelineMetrics::set_last_commit(WallTime at) { series_->last_commit_ms = to_epoch_ms(at); }
 
 void PipelineMetrics::observe(Phase phase, std::chrono::duration<double> seconds) {
-    series_->durations[index(phase)].Observe(seconds.count());
+    series_->durations[index(phase)]->Observe(seconds.count());
 }
 
 void PipelineMetrics::add_lost(plan::LossKind kind, std::uint64_t offsets) {
@@ -202,7 +205,7 @@ void PipelineMetrics::collect(Collector& collector) const {
         count_by(Family::lost_records, plan::name_of(one), series_->lost[index(one)]);
     }
     for (const Phase one : all_phases) {
-        prometheus::ClientMetric metric = series_->durations[index(one)].Collect();
+        prometheus::ClientMetric metric = series_->durations[index(one)]->Collect();
         // 17 lines for each phase that a quiet pipeline never reached would be most of a scrape.
         if (metric.histogram.sample_count == 0) continue;
         collector.add(Family::batch_duration, {name, name_of(one)}, std::move(metric));

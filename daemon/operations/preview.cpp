@@ -2,30 +2,48 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <stop_token>
 
 #include "daemon/operations/json.hpp"
-#include "daemon/pipeline/plan_options.hpp"
+#include "daemon/pipeline/sizing.hpp"
 
 namespace sluice::operations {
 namespace {
 
-/// As the running pipeline has learned since its process started; of older batches it knows nothing.
-Result<pipeline::Observed> observed_by(const Context& context, const std::string& pipeline,
-                                       const pipeline::Status* live) {
-    pipeline::Observed observed;
-    if (live == nullptr) return observed;
+/// The newest batches that say something of how fast and how large records are, newest first.
+Result<std::vector<checkpoints::BatchSummary>> telling_batches(const Context& context, const std::string& pipeline) {
     // Beyond these the weight of a batch is below 0.7^64, far less than a rounding.
-    constexpr std::uint64_t remembered = 64;
+    constexpr std::size_t remembered = 64;
     // A batch may be in flight, and abandoned ones taught nothing: look a little further.
-    const auto wanted = static_cast<std::size_t>(std::min(live->batches_committed, remembered));
-    SLUICE_TRY(auto batches, context.store.batches(pipeline, wanted + 8));
+    SLUICE_TRY(auto batches, context.store.batches(pipeline, remembered + 8));
     std::erase_if(batches, [](const auto& batch) {
         return !batch.commit || batch.commit->state == checkpoints::BatchState::abandoned;
     });
-    if (batches.size() > wanted) batches.resize(wanted);
-    for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) observed.learn(*batch->commit);
+    if (batches.size() > remembered) batches.resize(remembered);
+    return batches;
+}
+
+pipeline::Observed learned_from(std::span<const checkpoints::BatchSummary> newest_first) {
+    pipeline::Observed observed;
+    for (auto batch = newest_first.rbegin(); batch != newest_first.rend(); ++batch) observed.learn(*batch->commit);
     return observed;
+}
+
+json::array advice_json(const std::vector<pipeline::Advice>& advice) {
+    json::array array;
+    for (const auto& one : advice) {
+        array.push_back(json::object{{"option", one.option}, {"value", count_or_null(one.value)}, {"why", one.why}});
+    }
+    return array;
+}
+
+/// As the running pipeline has learned since its process started; of older batches it knows nothing.
+pipeline::Observed observed_by(const std::vector<checkpoints::BatchSummary>& newest_first,
+                               const pipeline::Status* live) {
+    if (live == nullptr) return {};
+    return learned_from(std::span(newest_first).first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(live->batches_committed, newest_first.size()))));
 }
 
 /// Since the last trigger that ran in this process; very long when none did.
@@ -57,6 +75,8 @@ json::object shape(const std::string& pipeline, std::uint64_t batch, const char*
             {"partitions", partitions_of(ranges)},
             {"losses", json::array{}},
             {"limits", nullptr},
+            {"advice", json::array{}},
+            {"batches_seen", 0},
             {"notes", json::array{}}};
 }
 
@@ -96,10 +116,12 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
         state.positions = initial.positions;
     }
     const auto known_backlog = pipeline::known_backlog(state.positions, facts);
-    SLUICE_TRY(const auto observed, observed_by(context, pipeline, live));
+    SLUICE_TRY(const auto batches, telling_batches(context, pipeline));
+    const pipeline::Observed observed = observed_by(batches, live);
     SLUICE_TRY(const Milliseconds elapsed, elapsed_since_last(context, pipeline, live));
+    const pipeline::Capacity capacity{context.config.workers, context.config.memory_max};
     const auto options =
-        pipeline::plan_options(*configuration, known_backlog, context.config.workers, observed);
+        pipeline::plan_options(*configuration, known_backlog, capacity, observed);
     const plan::PlanInput input{state.positions, facts, nullptr, elapsed};
     SLUICE_TRY(const auto outcome, plan::plan_batch(input, options));
 
@@ -115,6 +137,8 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
     answer["backlog"] = outcome.backlog;
     answer["left"] = outcome.backlog - std::min(outcome.backlog, offsets_of(ranges));
     answer["limits"] = limits_json(options);
+    answer["advice"] = advice_json(pipeline::advise({learned_from(batches), known_backlog, capacity}));
+    answer["batches_seen"] = batches.size();
     for (const auto& loss : outcome.losses) answer["losses"].as_array().push_back(to_json(loss));
     auto& notes = answer["notes"].as_array();
     if (refused) {

@@ -28,6 +28,9 @@ namespace sluice::operations {
 ///  "losses":[LOSS…],                 with failOnDataLoss they stop the pipeline ("data_loss")
 ///  "limits":{"max_offsets":1000000|null,"min_offsets":…|null,"max_records_per_partition":…|null,
 ///            "min_partitions":…|null}|null,
+///  "advice":[{"option":"maxRecordsPerPartition","value":262144|null,"why":"…"}],   by the batches on
+///       record; null: better left out; [] for a plan that runs again
+///  "batches_seen":64,               that the advice goes by
 ///  "notes":["…"]}
 /// Errors: `not_found`; those of the cluster, and of startingOffsets before a first start.
 Result<boost::json::object> preview_trigger(const Context& context, const std::string& pipeline,

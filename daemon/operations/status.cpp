@@ -131,7 +131,8 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
 }
 
 Result<json::object> status(const Context& context,
-                            const std::optional<std::vector<pipeline::Status>>& live, bool all) {
+                            const std::optional<std::vector<pipeline::Status>>& live, bool all,
+                            const std::optional<pipeline::MemoryUse>& memory) {
     json::array pipelines;
     for (const auto& configuration : context.config.pipelines) {
         const pipeline::Status* mine = nullptr;
@@ -146,7 +147,14 @@ Result<json::object> status(const Context& context,
     }
     json::object answer{{"daemon", live ? "running" : "not running"},
                         {"pipelines", std::move(pipelines)},
-                        {"orphans", nullptr}};
+                        {"orphans", nullptr},
+                        {"memory", nullptr}};
+    if (memory) {
+        answer["memory"] = {{"max", memory->max},
+                            {"consumers_max", memory->consumers_max},
+                            {"consumers", memory->consumers},
+                            {"in_flight", memory->in_flight}};
+    }
     if (all) {
         SLUICE_TRY(const auto stored, context.store.pipelines());
         json::array orphans;

@@ -12,7 +12,8 @@
 namespace sluice::operations {
 
 /// {"daemon":"running|not running","pipelines":[STATUS…],
-///  "orphans":["old"]|null}      pipelines with checkpoints and no configuration; null unless `all`
+///  "orphans":["old"]|null,      pipelines with checkpoints and no configuration; null unless `all`
+///  "memory":{"max","consumers_max","consumers","in_flight"}|null}   bytes; null when no daemon runs
 /// STATUS is
 /// {"pipeline":"orders","state":"RUNNING","run_state":"running|paused|stopped","reason":""|"…",
 ///  "error":"data_loss"|null,"since":TIME|null,"attempt":0,"retry_at":TIME|null,"restarts":0,
@@ -28,7 +29,8 @@ namespace sluice::operations {
 ///  "partitions":[{"topic","partition","position":8123,"latest":8200|null}]}
 /// A pipeline that no daemon runs has the state "DOWN" and its positions as checkpointed.
 Result<boost::json::object> status(const Context& context,
-                                   const std::optional<std::vector<pipeline::Status>>& live, bool all);
+                                   const std::optional<std::vector<pipeline::Status>>& live, bool all,
+                                   const std::optional<pipeline::MemoryUse>& memory = {});
 
 /// STATUS of one pipeline. `live` is nullptr when nothing runs it. Errors: `not_found`.
 Result<boost::json::object> status_of(const Context& context, const std::string& pipeline,

@@ -6,29 +6,14 @@
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
+#include "daemon/pipeline/range_order.hpp"
 #include "daemon/pipeline/range_task.hpp"
 #include "daemon/pipeline/run_on.hpp"
 
 namespace sluice::pipeline {
 namespace {
 
-Milliseconds since(SteadyTime start, const Clock& clock) {
-    return std::chrono::duration_cast<Milliseconds>(clock.steady() - start);
-}
-
-/// Ranges that end where no other range of the plan goes on: their consumers stay where they are.
-std::vector<bool> last_of_their_partition(const checkpoints::Plan& plan) {
-    std::map<plan::TopicPartition, std::int64_t> ends;
-    for (const auto& planned : plan.ranges) {
-        auto& end = ends[planned.range.topic_partition];
-        end = std::max(end, planned.range.until);
-    }
-    std::vector<bool> last;
-    for (const auto& planned : plan.ranges) {
-        last.push_back(planned.range.until == ends.at(planned.range.topic_partition));
-    }
-    return last;
-}
+Milliseconds in_ms(PhaseTimes::Time time) { return std::chrono::duration_cast<Milliseconds>(time); }
 
 /// The books of a range, held against each other and against the plan.
 Result<void> balance(const plan::OffsetRange& range, const checkpoints::RangeBooks& books) {
@@ -67,15 +52,17 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
     std::stop_token outer_stop) {
     const auto& ranges = request.plan.ranges;
     std::vector<RangeOutcome> outcomes(ranges.size());
-    const std::vector<bool> read_on = last_of_their_partition(request.plan);
     std::optional<Error> failure;
-    std::size_t next = 0;
+    const std::size_t count = std::max<std::size_t>(1, std::min(request.lanes, ranges.size()));
+    RangeOrder order(ranges, count);
     std::stop_source stop;
     const std::stop_callback pass_on(outer_stop, [&stop] { stop.request_stop(); });
 
-    const auto lane = [&]() -> asio::awaitable<void> {
-        while (!failure && next < ranges.size()) {
-            const std::size_t index = next++;
+    const auto lane = [&](std::size_t number) -> asio::awaitable<void> {
+        while (!failure) {
+            const auto next = order.take(number);
+            if (!next) break;
+            const std::size_t index = next->index;
             const auto adjusted = request.adjustments.find(index);
             const RangeRequest task{request.plan,
                                     ranges[index],
@@ -83,7 +70,7 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
                                     static_cast<std::uint32_t>(index),
                                     adjusted == request.adjustments.end() ? ranges[index].range.from
                                                                           : adjusted->second,
-                                    read_on[index],
+                                    next->read_on,
                                     writes,
                                     batch.ranges[index].token,
                                     request.write_retries,
@@ -100,8 +87,7 @@ asio::awaitable<Result<std::vector<RangeOutcome>>> run_ranges(
         }
     };
     std::vector<asio::awaitable<void>> lanes;
-    const std::size_t count = std::max<std::size_t>(1, std::min(request.lanes, ranges.size()));
-    for (std::size_t i = 0; i < count; ++i) lanes.push_back(lane());
+    for (std::size_t i = 0; i < count; ++i) lanes.push_back(lane(i));
     co_await run_all(std::move(lanes));
     if (failure) co_return std::move(*failure);
     co_return outcomes;
@@ -116,6 +102,9 @@ BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOut
         const plan::PlannedRange& planned = plan.ranges[i];
         const plan::TopicPartition& partition = planned.range.topic_partition;
         outcome.commit.books.push_back(ranges[i].books);
+        outcome.times.lease += ranges[i].leasing;
+        outcome.times.fetch += ranges[i].fetching;
+        outcome.times.write += ranges[i].writing;
         // Ranges of a partition are in order; one without a record goes on under the epoch before it.
         std::int32_t& last_epoch = last_epochs.try_emplace(partition, planned.leader_epoch).first->second;
         if (ranges[i].last_leader_epoch >= 0) last_epoch = ranges[i].last_leader_epoch;
@@ -208,7 +197,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
     doing("read and write");
     Result<std::vector<RangeOutcome>> ranges = co_await run_ranges(
         workers, source, sink, request, batch, !already, progress, clock, stop);
-    const Milliseconds read_time = since(started, clock);
+    const PhaseTimes::Time read_time = clock.steady() - started;
     if (ranges && request.before_commit) {
         doing("look up topics");
         auto same_topics = co_await request.before_commit();
@@ -253,12 +242,13 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
             co_return error;
         }
         outcome.receipt = committed->receipt;
-        outcome.commit.phases.sink_commit = since(commit_started, clock);
+        outcome.times.sink_commit = clock.steady() - commit_started;
     }
     outcome.commit.state = checkpoints::BatchState::committed;
     outcome.commit.committed_at = clock.wall();
-    outcome.commit.phases.read_and_write = read_time;
-    outcome.commit.phases.total = since(started, clock);
+    outcome.times.read = read_time;
+    outcome.times.total = clock.steady() - started;
+    outcome.commit.phases = {in_ms(read_time), in_ms(outcome.times.sink_commit), in_ms(outcome.times.total)};
     co_return outcome;
 }
 

@@ -15,6 +15,7 @@
 #include "checkpoints/store.hpp"
 #include "daemon/base/result.hpp"
 #include "daemon/pipeline/dead_letters.hpp"
+#include "daemon/pipeline/phases.hpp"
 #include "daemon/pipeline/refusals.hpp"
 #include "daemon/pipeline/source.hpp"
 #include "daemon/sink/sink.hpp"
@@ -62,6 +63,7 @@ struct BatchOutcome {
     std::optional<std::string> receipt;  ///< nullopt: the sink said nothing new
     std::map<plan::TopicPartition, plan::Position> positions;  ///< after the batch
     std::optional<std::int64_t> last_timestamp_ms;
+    PhaseTimes times;  ///< those from the sink's begin to its commit
 };
 
 /// The plan in a sink's terms, with the tokens of its ranges.

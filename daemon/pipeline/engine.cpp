@@ -44,7 +44,8 @@ class Engine::Impl {
                        .workers = workers_.get_executor(),
                        .store = store,
                        .clock = clock,
-                       .worker_count = config.workers},
+                       .worker_count = config.workers,
+                       .memory_max = config.memory_max},
           tidy_timer_(io_),
           retention_timer_(io_),
           idle_(io_, asio::steady_timer::time_point::max()) {
@@ -300,6 +301,11 @@ std::shared_ptr<Pipeline> Engine::find(const std::string& name) const {
 }
 
 kafka::PoolStats Engine::pool_stats() const { return impl_->consumers_.stats(); }
+
+MemoryUse Engine::memory() const {
+    const kafka::PoolStats pool = pool_stats();
+    return {impl_->environment_.memory_max, pool.memory_max, pool.queued_bytes, pool.handed_bytes};
+}
 
 int Engine::exit_code() const {
     int code = 0;

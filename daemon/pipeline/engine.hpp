@@ -45,6 +45,7 @@ class Engine {
     [[nodiscard]] std::vector<Status> statuses() const;
     [[nodiscard]] std::shared_ptr<Pipeline> find(const std::string& name) const;
     [[nodiscard]] kafka::PoolStats pool_stats() const;
+    [[nodiscard]] MemoryUse memory() const;
 
     /// 0; 1 when a pipeline FAILED; 75 when one gave up retrying (1 wins).
     [[nodiscard]] int exit_code() const;

@@ -180,11 +180,15 @@ class KafkaSource final : public Source {
                                          const kafka::RecordHandler& handler,
                                          const std::stop_token& stop) {
         const plan::OffsetRange& offsets = range.range;
+        const SteadyTime asked = system_clock().steady();
         SLUICE_TRY(kafka::Lease lease, pool_.lease(settings, offsets.topic_partition, offsets.from,
                                                    range.leader_epoch, range.lane, stop));
+        const SteadyTime leased = system_clock().steady();
         kafka::ReadOptions options;
         options.read_on = read_on;
-        return kafka::read_range(lease, offsets, options, handler, stop);
+        auto counts = kafka::read_range(lease, offsets, options, handler, stop);
+        if (counts) counts->leasing = leased - asked;
+        return counts;
     }
 
     /// The partition had another leader when the record before `range` was read: was the log handed over

@@ -28,6 +28,7 @@ struct Environment {
     checkpoints::Store& store;
     const Clock& clock;
     int worker_count = 1;
+    std::uint64_t memory_max = 512ULL << 20;  ///< memoryMax
     std::atomic<int> busy{0};  ///< pipelines with a batch open: they share the workers
     /// After every change worth a metric; called on the pipeline's strand, must not block.
     std::function<void(const Status&, const checkpoints::Commit*)> observer = {};

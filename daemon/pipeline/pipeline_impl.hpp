@@ -152,6 +152,7 @@ class Pipeline::Impl {
     std::map<plan::TopicPartition, plan::Position> next_of_plan_;  ///< past losses beyond its end
     bool gave_up_plan_ = false;
     BatchProgress progress_;
+    PhaseTimes times_;  ///< of the next batch, as far as they come before it
     std::optional<SteadyTime> exported_at_;
     bool export_is_due_ = false;   ///< positions moved since
     bool export_failed_ = false;  ///< said once, until it works again

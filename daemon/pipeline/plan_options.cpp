@@ -8,8 +8,6 @@
 namespace sluice::pipeline {
 namespace {
 
-constexpr std::uint64_t memory_of_auto_ranges = 512ULL << 20;
-
 void observe(std::optional<double>& mean, double value) {
     mean = mean ? 0.7 * *mean + 0.3 * value : value;
 }
@@ -41,7 +39,7 @@ std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>
     return backlog;
 }
 
-plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, int workers,
+plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, const Capacity& capacity,
                                const Observed& observed) {
     const config::Source& source = config.source;
     plan::PlanOptions options;
@@ -61,12 +59,12 @@ plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t bac
         }
     }
     options.max_trigger_delay = source.max_trigger_delay;
-    options.split.lanes = static_cast<std::size_t>(std::max(workers, 0));
+    options.split.lanes = static_cast<std::size_t>(std::max(capacity.workers, 0));
     if (source.max_records_per_partition) {
         const auto* n = std::get_if<std::int64_t>(&*source.max_records_per_partition);
         options.split.max_records_per_partition =
             n != nullptr ? *n
-                         : auto_max_records(memory_of_auto_ranges, workers, observed.mean_bytes);
+                         : auto_max_records(capacity.memory_max, capacity.workers, observed.mean_bytes);
     }
     if (source.min_partitions) {
         const auto* n = std::get_if<std::int64_t>(&*source.min_partitions);
@@ -77,7 +75,7 @@ plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t bac
                 options.max_offsets
                     ? std::min(backlog, static_cast<std::uint64_t>(*options.max_offsets))
                     : backlog;
-            options.split.min_partitions = auto_min_partitions(planned, workers);
+            options.split.min_partitions = auto_min_partitions(planned, capacity.workers);
         }
     }
     return options;

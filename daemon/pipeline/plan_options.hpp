@@ -25,8 +25,14 @@ struct Observed {
 std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>& positions,
                             std::span<const plan::PartitionFacts> facts);
 
+/// What a batch may use of the process.
+struct Capacity {
+    int workers = 1;
+    std::uint64_t memory_max = 512ULL << 20;  ///< memoryMax
+};
+
 /// `backlog` is what the trigger finds before any cap, in offsets.
-plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, int workers,
+plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t backlog, const Capacity& capacity,
                                const Observed& observed);
 
 }  // namespace sluice::pipeline

@@ -92,12 +92,23 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
         receipt = checkpoints::Receipt{config_.sink.plugin, config_.sink.target, *outcome->receipt};
     }
     failpoint("batch.before_commit");
+    const SteadyTime storing = env_.clock.steady();
     auto stored = co_await control([&] {
         return env_.store.put_commit(config_.name, outcome->commit, outcome->positions, receipt,
                                      losses_of_plan_);
     });
     if (!stored) co_return std::move(stored).error();
     failpoint("batch.after_commit");
+    PhaseTimes times = outcome->times;
+    times.initial_offsets = times_.initial_offsets;
+    times.latest_offsets = times_.latest_offsets;
+    times.plan = times_.plan;
+    times.checkpoint = times_.checkpoint + (env_.clock.steady() - storing);
+    times_ = {};
+    {
+        const std::lock_guard lock(status_mutex_);
+        status_.phases = times;
+    }
     for (const auto& [tp, position] : outcome->positions) state_.positions[tp] = position;
     if (receipt) state_.receipt = receipt;
     state_.unfinished.reset();

@@ -9,8 +9,8 @@ namespace {
 
 using Records = std::span<const sluice_record>;
 
-std::int64_t steady_ms(const Clock& clock) {
-    return std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count();
+std::int64_t to_ms(SteadyTime time) {
+    return std::chrono::duration_cast<Milliseconds>(time.time_since_epoch()).count();
 }
 
 /// On the list of the batch; an error where no record may be refused.
@@ -42,13 +42,17 @@ class Delivery {
 
     [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
     [[nodiscard]] std::uint64_t dead_lettered() const { return dead_lettered_; }
+    [[nodiscard]] std::chrono::nanoseconds writing() const { return writing_; }
 
     Result<void> operator()(Records records) {
         failpoint("range.while_reading");
+        const SteadyTime began = clock_.steady();
         SLUICE_CHECK(known_.empty() ? write(records) : write_unknown(records));
+        const SteadyTime wrote = clock_.steady();
+        writing_ += wrote - began;
         failpoint("range.while_writing");
         progress_.polled.fetch_add(records.size(), std::memory_order_relaxed);
-        progress_.moved_at_ms.store(steady_ms(clock_), std::memory_order_relaxed);
+        progress_.moved_at_ms.store(to_ms(wrote), std::memory_order_relaxed);
         return {};
     }
 
@@ -140,6 +144,7 @@ class Delivery {
     const RefusedOffsets known_;  ///< empty for nearly every range there is
     std::uint64_t accepted_ = 0;
     std::uint64_t dead_lettered_ = 0;
+    std::chrono::nanoseconds writing_{};
 };
 
 }  // namespace
@@ -178,7 +183,9 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
                                const std::stop_token& stop) {
     const plan::OffsetRange& planned = request.range.range;
     std::unique_ptr<sink::Writer> writer;
+    RangeOutcome outcome;
     if (request.writes) {
+        const SteadyTime began = clock.steady();
         sink::WriterReply opened = sink.open_writer({planned.topic_partition.topic,
                                                      planned.topic_partition.partition, request.index,
                                                      planned.from, planned.until, request.token});
@@ -186,9 +193,9 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
             return sink_error("open_writer", opened.reply.message, opened.reply.status);
         }
         writer = std::move(opened.writer);
+        outcome.writing += clock.steady() - began;
     }
 
-    RangeOutcome outcome;
     outcome.books.lost = static_cast<std::uint64_t>(request.start - planned.from);
     if (request.start < planned.until) {
         plan::PlannedRange rest = request.range;
@@ -205,12 +212,17 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
         outcome.books.bytes = counts->bytes;
         outcome.books.accepted = delivery.accepted();
         outcome.books.dead_lettered = delivery.dead_lettered();
+        outcome.leasing = counts->leasing;
+        outcome.fetching = counts->fetching;
+        outcome.writing += delivery.writing();
         outcome.last_leader_epoch = counts->last_leader_epoch;
         outcome.last_offset = counts->last_offset;
         outcome.last_timestamp_ms = counts->last_timestamp_ms;
     }
     if (writer) {
+        const SteadyTime began = clock.steady();
         const sink::Reply closed = writer->close(true);
+        outcome.writing += clock.steady() - began;
         if (closed.status == sink::Status::reject) {
             return lose_batch("close_writer", closed.message, closed.refused, request.refusal,
                               request.pipeline, request.plan);

@@ -1,6 +1,7 @@
 #pragma once
 // One range of a batch on one worker: open a writer, read into it, close it, keep the books.
 
+#include <chrono>
 #include <stop_token>
 
 #include "checkpoints/store.hpp"
@@ -16,6 +17,9 @@ struct RangeOutcome {
     std::int32_t last_leader_epoch = -1;  ///< as in kafka::RangeCounts
     std::int64_t last_offset = -1;        ///< as in kafka::RangeCounts
     std::optional<std::int64_t> last_timestamp_ms;
+    std::chrono::nanoseconds leasing{};
+    std::chrono::nanoseconds fetching{};
+    std::chrono::nanoseconds writing{};
 };
 
 struct RangeRequest {

@@ -103,8 +103,10 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
                             "source, or create the topic",
                             true};
         }
+        const SteadyTime asked = env_.clock.steady();
         auto initial = co_await control([&] { return source_->initial_offsets(*facts); });
         if (!initial) co_return std::move(initial).error();
+        times_.initial_offsets = env_.clock.steady() - asked;
         auto stored = co_await control([&] {
             return env_.store.put_initial(config_.name, initial->json, initial->positions);
         });

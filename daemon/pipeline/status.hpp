@@ -10,6 +10,7 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/error.hpp"
+#include "daemon/pipeline/phases.hpp"
 #include "daemon/plan/data_loss.hpp"
 #include "daemon/plan/types.hpp"
 
@@ -53,6 +54,7 @@ struct Status {
     std::uint64_t batches_committed = 0;
     std::map<plan::LossKind, std::uint64_t> records_lost;  ///< that it went on without; since the process started
     std::uint64_t records_dead_lettered = 0;
+    PhaseTimes phases;                          ///< of the batch that was committed last
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
     std::map<plan::TopicPartition, PartitionStatus> partitions;
@@ -61,6 +63,14 @@ struct Status {
     std::map<plan::TopicPartition, Milliseconds> headroom;
     std::string plugin;
     std::string cluster_id;
+};
+
+/// Who holds what `memoryMax` bounds, as far as it is counted; in bytes.
+struct MemoryUse {
+    std::uint64_t max = 0;            ///< memoryMax
+    std::uint64_t consumers_max = 0;  ///< the consumers' part of it; sinks have the rest
+    std::uint64_t consumers = 0;      ///< fetched and not read yet; an estimate
+    std::uint64_t in_flight = 0;      ///< in chunks that sinks are writing. Their own buffers are not known
 };
 
 /// Whether unread records may grow old: retention has to be watched. Not of a pipeline that keeps up.

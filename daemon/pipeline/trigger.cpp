@@ -34,8 +34,10 @@ asio::awaitable<Result<void>> Pipeline::Impl::look_for_truncations(
 
 /// True when the pipeline is done.
 asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
+    const SteadyTime asked = env_.clock.steady();
     auto facts = co_await gather(state_.positions);
     if (!facts) co_return std::move(facts).error();
+    times_.latest_offsets = env_.clock.steady() - asked;
     auto looked = co_await look_for_truncations(
         plan::askable_beyond_the_end(state_.positions, *facts), *facts);
     if (!looked) co_return std::move(looked).error();
@@ -54,9 +56,11 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     const plan::PlanInput input{state_.positions, *facts, bounded ? &*end_bounds_ : nullptr,
                                 elapsed_since_last_run()};
     const std::uint64_t found = known_backlog(state_.positions, *facts);
+    const SteadyTime began = env_.clock.steady();
     auto planned = plan::plan_batch(
-        input, plan_options(config_, found, env_.worker_count, observed_));
+        input, plan_options(config_, found, {env_.worker_count, env_.memory_max}, observed_));
     if (!planned) co_return std::move(planned).error();
+    times_.plan = env_.clock.steady() - began;
     if (!planned->losses.empty()) {
         // Consumers remember where a log ended, which is not true of it any more.
         co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
@@ -83,9 +87,11 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     }
     checkpoints::Plan plan{state_.next_batch_id, env_.clock.wall(), std::move(planned->ranges)};
     begin_step("write the plan");
+    const SteadyTime storing = env_.clock.steady();
     auto stored =
         co_await control([&] { return env_.store.put_plan(config_.name, plan, {}); });
     if (!stored) co_return std::move(stored).error();
+    times_.checkpoint = env_.clock.steady() - storing;
     failpoint("batch.after_plan");
     state_.next_batch_id = plan.batch_id + 1;
     state_.unfinished = plan;

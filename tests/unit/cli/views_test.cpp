@@ -48,6 +48,22 @@ TEST_CASE("a status has one line per pipeline and reasons on lines of their own"
     CHECK(needs_attention(status));
 }
 
+TEST_CASE("a status ends with who holds the memory, and a plan with advice once batches were seen") {
+    CHECK(view_status(json::parse(R"({"daemon":"running","pipelines":[],"memory":{"max":67108864,
+        "consumers_max":33554432,"consumers":2097152,"in_flight":512}})").as_object(), WallTime{}) ==
+          "no pipelines are configured\n"
+          "\nmemory: at most 64.0 MiB; consumers hold 2.0 MiB of 32.0 MiB, batches in flight 512 B\n");
+    const auto plan = [](int seen) {
+        return view_plan(json::parse(R"({"pipeline":"p","batch":3,"decision":"nothing","batches_seen":)" + std::to_string(seen) +
+            R"(,"advice":[{"option":"maxOffsetsPerTrigger","value":1500000,"why":"because."},
+            {"option":"minPartitions","value":null,"why":"too few."}]})").as_object());
+    };
+    CHECK(plan(5) == "p: nothing to read, every partition is at its end\n"
+                     "  advice: maxOffsetsPerTrigger 1,500,000: because.\n"
+                     "  advice: minPartitions better left out: too few.\n");
+    CHECK(plan(0).find("advice") == std::string::npos);
+}
+
 TEST_CASE("a status warns in a sentence of unread records that retention will take within a day") {
     const auto view = [](const char* seconds) {
         return view_status(json::parse(std::string(R"({"daemon":"running","pipelines":[{"pipeline":"p",

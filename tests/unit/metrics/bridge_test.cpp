@@ -48,3 +48,44 @@ TEST_CASE("a pipeline that stalls silently shows as stalled at the next scrape")
     world.bridge.sample({world.status}, {});
     CHECK(world.shows(R"(sluice_pipeline_state{pipeline="orders",state="caught_up"} 1)"));
 }
+
+TEST_CASE("each phase of a committed batch is observed once, and none that did not happen") {
+    using namespace std::chrono_literals;
+    Bridge world;
+    checkpoints::Commit commit;
+    commit.state = checkpoints::BatchState::committed;
+    world.status.phases.latest_offsets = 3ms;
+    world.status.phases.lease = 30ms;
+    world.status.phases.fetch = 200ms;
+    world.status.phases.write = 2s;
+    world.status.phases.total = 4s;
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.metrics.exposition().find("sluice_batch_duration_seconds") == std::string::npos);
+    world.bridge.observe(world.status, &commit);
+    for (const char* phase : {"latest_offsets", "lease", "fetch", "write", "total"}) {
+        CAPTURE(phase);
+        CHECK(world.shows("sluice_batch_duration_seconds_count{pipeline=\"orders\",phase=\"" + std::string(phase) + "\"} 1"));
+    }
+    CHECK(world.shows(R"(sluice_batch_duration_seconds_sum{pipeline="orders",phase="write"} 2)"));
+    CHECK(world.shows(R"(sluice_batch_duration_seconds_bucket{pipeline="orders",phase="latest_offsets",le="0.005"} 1)"));
+    CHECK(world.shows(R"(sluice_batch_duration_seconds_bucket{pipeline="orders",phase="latest_offsets",le="0.0025"} 0)"));
+    CHECK(world.metrics.exposition().find("initial_offsets") == std::string::npos);
+}
+
+TEST_CASE("the pool's counters and the holders of memory are those of the last sample") {
+    Bridge world;
+    kafka::PoolStats pool;
+    pool.closed = 2;
+    pool.lifetime = Milliseconds{2500};
+    pool.unassigned_for_memory = 1;
+    world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 70, .in_flight = 8});
+    pool.closed = 3;
+    pool.lifetime = Milliseconds{4000};
+    world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 60, .in_flight = 9});
+    CHECK(world.shows("sluice_consumer_pool_closed_total 3"));
+    CHECK(world.shows("sluice_consumer_pool_lifetime_seconds_total 4"));
+    CHECK(world.shows("sluice_consumer_pool_unassigned_total 1"));
+    CHECK(world.shows("sluice_memory_max_bytes 1000"));
+    CHECK(world.shows(R"(sluice_memory_held_bytes{holder="consumers"} 60)"));
+    CHECK(world.shows(R"(sluice_memory_held_bytes{holder="in_flight"} 9)"));
+}

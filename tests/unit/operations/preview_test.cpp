@@ -110,6 +110,22 @@ TEST_CASE("auto is the first batch's size offline, and the observed rate in a ru
           pipeline::auto_max_offsets(10'000 / 0.431));
 }
 
+TEST_CASE("advice goes by the batches on record, whoever asks") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 1000}});
+    CHECK(previewed(fixture).at("batches_seen") == 0);
+    CHECK(previewed(fixture).at("advice").at(0).at("value") == pipeline::first_batch_offsets);
+    fixture.commit(fixture.put_plan({{{"orders", 0}, 1000, 11'000}}));  // in 431 ms
+    const auto plan = previewed(fixture);
+    CHECK(plan.at("batches_seen") == 1);
+    const json::array& advice = plan.at("advice").as_array();
+    REQUIRE(advice.size() == 3);
+    CHECK(advice[0].at("option") == "maxOffsetsPerTrigger");
+    CHECK(advice[0].at("value") == pipeline::auto_max_offsets(10'000 / 0.431));
+    CHECK(advice[1].at("option") == "maxRecordsPerPartition");
+    CHECK(advice[2].at("value").is_null());
+}
+
 TEST_CASE("a paused pipeline's plan says that nothing runs") {
     Fixture fixture;
     fixture.start_at({{{"orders", 0}, 1000}});

@@ -1,0 +1,149 @@
+// Consumers kept and lent, on librdkafka's mock cluster.
+
+#include "daemon/kafka/consumer_pool.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "daemon/base/log.hpp"
+#include "daemon/kafka/consumer.hpp"
+#include "daemon/kafka/embedded_broker.hpp"
+#include "daemon/kafka/range_reader.hpp"
+#include "tests/support/kafka_fixture.hpp"
+
+using namespace sluice;
+using namespace sluice::kafka;
+
+namespace {
+
+struct World {
+    World() {
+        log::configure(log::Format::text, log::Level::warning);
+        auto started = EmbeddedBroker::start();
+        REQUIRE(started);
+        broker = std::move(*started);
+        settings.properties["bootstrap.servers"] = broker->bootstrap_servers();
+        settings.pipeline = "test";
+    }
+
+    std::string topic_of(std::int64_t records, int partitions = 1) {
+        const std::string topic = test::Kafka::unique("pool");
+        REQUIRE(broker->create_topic(topic, partitions));
+        test::Kafka kafka(broker->bootstrap_servers());
+        for (int p = 0; p < partitions; ++p) kafka.produce_numbers(topic, p, records);
+        return topic;
+    }
+
+    /// The values of one range, by whichever consumer the pool gives.
+    std::vector<std::string> read(ConsumerPool& pool, const plan::OffsetRange& range, bool read_on = true) {
+        auto lease = pool.lease(settings, range.topic_partition, range.from, -1, {}, {});
+        REQUIRE(lease);
+        ReadOptions options;
+        options.read_on = read_on;
+        std::vector<std::string> values;
+        const auto counts = read_range(*lease, range, options,
+                                       [&](std::span<const sluice_record> records) -> Result<void> {
+                                           for (const auto& record : records) {
+                                               values.emplace_back(reinterpret_cast<const char*>(record.value.data),
+                                                                   record.value.size);
+                                           }
+                                           return {};
+                                       },
+                                       {});
+        REQUIRE(counts);
+        return values;
+    }
+
+    std::unique_ptr<EmbeddedBroker> broker;
+    ClientSettings settings;
+};
+
+std::vector<std::string> numbers(std::int64_t from, std::int64_t until) {
+    std::vector<std::string> values;
+    for (std::int64_t i = from; i < until; ++i) values.push_back(std::to_string(i));
+    return values;
+}
+
+}  // namespace
+
+TEST_CASE("ranges that follow each other are read by one consumer, which never moves") {
+    World world;
+    const std::string topic = world.topic_of(60);
+    ConsumerPool pool({});
+    for (std::int64_t i = 0; i < 50; ++i) CHECK(world.read(pool, {{topic, 0}, i, i + 1}) == numbers(i, i + 1));
+    CHECK(world.read(pool, {{topic, 0}, 50, 60}) == numbers(50, 60));
+    const PoolStats stats = pool.stats();
+    CHECK(stats.misses == 1);
+    CHECK(stats.hits_position == 50);
+    CHECK(stats.clients == 1);
+    pool.forget(world.settings);
+    CHECK(pool.stats().closed == 1);
+    CHECK(pool.stats().clients == 0);
+}
+
+TEST_CASE("what is left over is handed on in order, in whatever portions it is taken") {
+    World world;
+    const std::string topic = world.topic_of(10);
+    auto made = Consumer::create(world.settings, {});
+    REQUIRE(made);
+    Consumer& consumer = **made;
+    REQUIRE(consumer.assign({topic, 0}, 0, -1));
+    std::vector<Message> all;
+    std::vector<Message> batch;
+    while (all.size() < 10) {
+        REQUIRE(consumer.consume(batch, 10, Milliseconds{1000}));
+        for (auto& message : batch) {
+            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) all.push_back(std::move(message));
+        }
+    }
+    consumer.keep(std::move(all));
+    REQUIRE(consumer.consume(batch, 4, Milliseconds{0}));
+    REQUIRE(batch.size() == 4);
+    // The range ended after the first of them, with six still left over.
+    consumer.keep({std::make_move_iterator(batch.begin() + 1), std::make_move_iterator(batch.end())});
+    std::vector<std::int64_t> offsets;
+    while (offsets.size() < 9) {
+        REQUIRE(consumer.consume(batch, 2, Milliseconds{0}));
+        REQUIRE_FALSE(batch.empty());
+        for (const auto& message : batch) offsets.push_back(message->offset);
+    }
+    CHECK(offsets == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("idle consumers give up what they fetched where it would be more than memoryMax") {
+    World world;
+    const std::string topic = world.topic_of(2000, 3);
+    PoolOptions little;
+    little.memory_max = 1;
+    ConsumerPool pool(little);
+    for (std::int32_t p = 0; p < 3; ++p) CHECK(world.read(pool, {{topic, p}, 0, 100}) == numbers(0, 100));
+    CHECK(pool.stats().unassigned_for_memory >= 2);
+    CHECK(world.read(pool, {{topic, 0}, 100, 200}) == numbers(100, 200));
+    CHECK(pool.stats().hits_position == 0);
+    CHECK(pool.stats().memory_max == 1);
+    pool.forget(world.settings);
+
+    ConsumerPool enough({});
+    for (std::int32_t p = 0; p < 3; ++p) CHECK(world.read(enough, {{topic, p}, 0, 100}) == numbers(0, 100));
+    CHECK(enough.stats().unassigned_for_memory == 0);
+    CHECK(enough.stats().queued_bytes > 0);
+    CHECK(world.read(enough, {{topic, 0}, 100, 200}) == numbers(100, 200));
+    CHECK(enough.stats().hits_position == 1);
+    enough.forget(world.settings);
+}
+
+TEST_CASE("with more partitions than clients the ones to be moved next are let go beforehand") {
+    World world;
+    const std::string topic = world.topic_of(10, 6);
+    PoolOptions few;
+    few.capacity = 3;
+    ConsumerPool pool(few);
+    for (std::int32_t p = 0; p < 6; ++p) CHECK(world.read(pool, {{topic, p}, 0, 10}) == numbers(0, 10));
+    const PoolStats stats = pool.stats();
+    CHECK(stats.misses == 3);
+    CHECK(stats.hits_reassigned == 2);  // the first one moved, and the one after the one let go with it
+    CHECK(stats.hits_unassigned == 1);
+    pool.forget(world.settings);
+}
