@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real Apache Kafka for the tests, from Maven, in a folder of the caller's.
 #   kafka.sh fetch DIR            the jars and a log configuration (needs a JDK >= 17 and Maven)
+#   kafka.sh fetch-connect DIR    the jars of Kafka Connect with its FileStreamSink, for ./run bench --peers
 #   kafka.sh start JARS DIR [N]   N brokers (1) in KRaft mode on free ports; DIR/bootstrap says where
 #                                 ($KAFKA_HEAP; $KAFKA_PROPERTIES: further lines of server.properties)
 #   kafka.sh crash DIR            ends them as a power cut would (kill -9)
@@ -10,8 +11,11 @@ set -euo pipefail
 version=4.1.1
 say() { printf 'kafka: %s\n' "$*" >&2; }
 
-fetch() {
-    local dir=$1
+fetch() { # DIR [ARTIFACT…]
+    local dir=$1 artifact dependencies=''; shift
+    for artifact in "${@:-kafka_2.13}"; do
+        dependencies+="<dependency><groupId>org.apache.kafka</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+    done
     [ -e "$dir/.complete-$version" ] && return 0
     rm -rf "$dir"; mkdir -p "$dir"
     cat >"$dir/pom.xml" <<POM
@@ -19,12 +23,12 @@ fetch() {
   <modelVersion>4.0.0</modelVersion>
   <groupId>sluice</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    $dependencies
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
 POM
-    say "fetching Apache Kafka $version by Maven"
+    say "fetching Apache Kafka $version by Maven: ${*:-the broker}"
     mvn -q -B -f "$dir/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/jars" \
         >"$dir/mvn.log" 2>&1 || { tail -20 "$dir/mvn.log" >&2; exit 1; }
     touch "$dir/.complete-$version"
@@ -158,9 +162,10 @@ stop() { # FOLDER [SIGNAL]
 
 case "${1:-}" in
     fetch) fetch "$2" ;;
+    fetch-connect) fetch "$2" connect-runtime connect-file connect-json ;;
     start) start "$2" "$3" "${4:-1}" ;;
     crash) crash "$2" ;;
     up) up "$2" "$3" ;;
     stop) stop "$2" ;;
-    *) sed -n '2,8p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,9p' "$0" >&2; exit 64 ;;
 esac

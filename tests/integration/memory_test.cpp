@@ -1,0 +1,100 @@
+// One bound for the memory of the process, kept where records are many, large, or small on the wire alone.
+#include <doctest/doctest.h>
+
+#include <boost/json.hpp>
+#include <csignal>
+#include <fstream>
+
+#include "tests/support/e2e.hpp"
+
+using namespace sluice;
+using namespace sluice::test;
+
+namespace {
+
+constexpr std::int64_t mib = 1 << 20;
+/// With memoryMax of 64 MiB: what the process needs beside what is bounded.
+constexpr std::int64_t resident_max = (64 + 64) * mib;
+
+/// The most that the process ever had in RAM.
+std::int64_t peak_resident(const DaemonProcess& daemon) {
+    std::ifstream status("/proc/" + std::to_string(daemon.pid()) + "/status");
+    for (std::string word; status >> word;) {
+        if (word != "VmHWM:") continue;
+        std::int64_t kib = 0;
+        status >> kib;
+        return kib << 10;
+    }
+    return 0;
+}
+
+std::string batch(std::int64_t id) { return "batch committed pipeline=orders batch=" + std::to_string(id) + " "; }
+
+struct Setup {
+    Setup(const std::string& name, int partition_count)
+        : folder(name), topic(Kafka::unique(name)), partitions(partition_count) {
+        kafka.create_topic(topic, partitions, {{"max.message.bytes", "16777216"}});
+        pipeline.topics = {topic};
+        pipeline.trigger = "{ processingTime: 10ms }";
+    }
+
+    void produce(std::int64_t count, std::size_t bytes, const std::string& compression) {
+        // A record of few bytes once compressed: nothing in it but its number.
+        kafka.produce(
+            topic, count,
+            [&](std::int64_t id) {
+                Record record;
+                record.partition = static_cast<std::int32_t>(id % partitions);
+                record.value = std::to_string(id);
+                record.value->resize(bytes, 'x');
+                return record;
+            },
+            {{"compression.codec", compression}, {"linger.ms", "50"}, {"batch.size", "1000000"},
+             {"message.max.bytes", "16000000"}});
+    }
+
+    /// Runs until batch `last` is committed; answers the peak.
+    std::int64_t peak_after(std::int64_t last, const std::string& sink) {
+        pipeline.sink = "plugin: slow\n" + sink;
+        DaemonProcess daemon(folder.path(), "memoryMax: 64MiB\nworkers: 2\npluginDir: " SLUICE_TEST_BINARY_DIR
+                                            "/tests/plugins\n" +
+                                                config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
+        daemon.start();
+        REQUIRE_MESSAGE(daemon.says(batch(last), std::chrono::seconds{60}), daemon.log());
+        const std::int64_t peak = peak_resident(daemon);
+        MESSAGE("at most " << peak / mib << " MiB");
+        daemon.signal(SIGTERM);
+        CHECK(daemon.wait()->code == 0);
+        return peak;
+    }
+
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder;
+    const std::string topic;
+    const int partitions;
+    PipelineYaml pipeline;
+};
+
+}  // namespace
+
+TEST_CASE("records that are a hundredth of their size on the wire stay within memoryMax") {
+    Setup setup("memory-zstd", 16);
+    setup.produce(320'000, 1000, "zstd");
+    // More consumers than workers, and ranges that end in the middle of what they fetched.
+    setup.pipeline.source_extra = "maxOffsetsPerTrigger: 80000\nmaxRecordsPerPartition: 2500\n";
+    CHECK(setup.peak_after(3, "holdWrite: 10ms\n") < resident_max);
+}
+
+TEST_CASE("records of 5 MB stay within memoryMax") {
+    Setup setup("memory-large", 8);
+    setup.produce(48, 5'000'000, "none");
+    setup.pipeline.source_extra = "maxOffsetsPerTrigger: 16\n";
+    CHECK(setup.peak_after(2, "holdWrite: 50ms\n") < resident_max);
+}
+
+TEST_CASE("a sink that takes seconds for a batch does not fill the memory meanwhile") {
+    Setup setup("memory-slow", 8);
+    setup.produce(300'000, 100, "none");
+    setup.pipeline.source_extra = "maxOffsetsPerTrigger: 40000\n";
+    CHECK(setup.peak_after(2, "holdCommit: 1s\n") < resident_max);
+}
