@@ -1,11 +1,12 @@
 // sluice beside bare librdkafka on a real Kafka, in one run, alternating: `./run bench`.
 //
-//   bench [--rounds N] [--scale F] [--only TEXT] [--json FILE] [--svg FILE]
+//   bench [--rounds N] [--scale F] [--only TEXT] [--json FILE] [--svg FILE] [--peers JARS]
 //   bench raw BOOTSTRAP TOPIC PARTITIONS CLIENTS [OUT]      one raw row, in a process of its own
 
 #include <librdkafka/rdkafka.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -16,9 +17,12 @@
 #include <thread>
 
 #include "daemon/plan/planner.hpp"
+#include "tests/bench/connect.hpp"
+#include "tests/bench/pool_effect.hpp"
 #include "tests/bench/process.hpp"
 #include "tests/bench/raw_reader.hpp"
 #include "tests/bench/report.hpp"
+#include "tests/bench/scale.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/e2e.hpp"
 
@@ -30,9 +34,10 @@ namespace fs = std::filesystem;
 struct Options {
     int rounds = 5;
     double scale = 1;
-    std::string only;  ///< workloads whose name has this
+    std::string only;  ///< workloads and parts whose name has this
     std::string json_file;
     std::string svg_file;
+    std::string connect_jars;  ///< empty: no peers
 };
 
 struct Workload {
@@ -43,11 +48,11 @@ struct Workload {
     std::string compression = "none";
 };
 
-/// One row of the table: how its command is made.
+/// One row of the table, and how a round of it is run.
 struct Runner {
     std::string name;
     std::string against;
-    std::function<std::vector<std::string>()> command;
+    std::function<Cost()> run;
 };
 
 std::string binary(const std::string& name) { return std::string(SLUICE_TEST_BINARY_DIR) + "/bin/" + name; }
@@ -92,18 +97,22 @@ class Bench {
         throughput({"5 M x 100 B, 1 partition", 1, scaled(5), 100, "none"}, {1}, true);
         throughput({"1 M x 1 KB JSON, lz4, 4 partitions", 4, scaled(1), 1000, "lz4"}, {4}, false);
         throughput({"1 M x 1 KB JSON, zstd, 4 partitions", 4, scaled(1), 1000, "zstd"}, {4}, false);
-        if (options_.only.empty()) {
-            one_record();
-            trickle();
-            idle();
-            planning();
-        }
+        if (wants("one record")) one_record();
+        if (wants("trickle")) trickle();
+        if (wants("idle")) idle();
+        if (wants("planning")) planning();
+        if (wants("pool")) pool();
+        if (wants("scale")) partitions();
+        if (wants("idle pipelines")) idle_pipelines();
+        if (wants("busy pipelines")) busy_pipelines();
     }
 
     [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
     [[nodiscard]] const std::vector<Figure>& figures() const { return figures_; }
 
  private:
+    [[nodiscard]] bool wants(const std::string& part) const { return part.find(options_.only) != std::string::npos; }
+
     /// A daemon that drains `topic` and ends.
     std::vector<std::string> sluice(const std::string& topic, int workers, const std::string& sink,
                                     const std::string& source_extra = "") {
@@ -133,29 +142,40 @@ class Bench {
     }
 
     void throughput(const Workload& workload, const std::vector<int>& clients, bool to_files) {
-        if (workload.name.find(options_.only) == std::string::npos) return;
+        if (!wants(workload.name)) return;
         const std::string topic = load(kafka_, workload);
         const std::string discard = "plugin: discard\n";
         const std::string file = "plugin: file\nformat: value\n";
         std::vector<Runner> runners;
+        const auto ended = [this](const std::vector<std::string>& command) {
+            return bench::run(command, folder_.path() / "log");
+        };
         const auto most = std::to_string(clients.back());
         for (const int n : clients) {
             const std::string suffix = ", " + std::to_string(n) + (n == 1 ? " client" : " clients");
-            runners.push_back({"librdkafka" + suffix, "", [=, this] { return raw(topic, workload.partitions, n, false); }});
+            runners.push_back({"librdkafka" + suffix, "", [=, this] { return ended(raw(topic, workload.partitions, n, false)); }});
             runners.push_back({"sluice discard, " + std::to_string(n) + (n == 1 ? " worker" : " workers"),
-                               "librdkafka" + suffix, [=, this] { return sluice(topic, n, discard); }});
+                               "librdkafka" + suffix, [=, this] { return ended(sluice(topic, n, discard)); }});
         }
         const std::string best = most + (most == "1" ? " client" : " clients");
         if (workload.partitions == 1) {
             runners.push_back({"sluice discard, in 2 halves", "librdkafka, " + best,
-                               [=, this] { return sluice(topic, 2, discard, "minPartitions: 2\n"); }});
+                               [=, this] { return ended(sluice(topic, 2, discard, "minPartitions: 2\n")); }});
         }
         if (to_files) {
             runners.push_back({"librdkafka to files, " + best, "",
-                               [=, this, n = clients.back()] { return raw(topic, workload.partitions, n, true); }});
+                               [=, this, n = clients.back()] { return ended(raw(topic, workload.partitions, n, true)); }});
             runners.push_back({"sluice file, " + most + (most == "1" ? " worker" : " workers"),
                                "librdkafka to files, " + best,
-                               [=, this, n = clients.back()] { return sluice(topic, n, file); }});
+                               [=, this, n = clients.back()] { return ended(sluice(topic, n, file)); }});
+            if (!options_.connect_jars.empty()) {
+                std::uint64_t bytes = 0;
+                for (std::int64_t i = 0; i < workload.records; ++i) bytes += value_of(workload, i).size() + 1;
+                runners.push_back({"Kafka Connect FileStreamSink, 2 tasks", "librdkafka to files, " + best, [=, this] {
+                                       return run_connect({options_.connect_jars, folder_.path() / "connect",
+                                                           kafka_.bootstrap(), topic, 2, bytes});
+                                   }});
+            }
         }
         const std::size_t first = rows_.size();
         for (const Runner& runner : runners) {
@@ -164,8 +184,7 @@ class Bench {
         for (int round = 0; round <= options_.rounds; ++round) {  // the first one warms the page cache
             say(workload.name + ": round " + std::to_string(round) + " of " + std::to_string(options_.rounds));
             for (std::size_t i = 0; i < runners.size(); ++i) {
-                const auto command = runners[i].command();
-                const Cost cost = bench::run(command, folder_.path() / "log");
+                const Cost cost = runners[i].run();
                 if (round > 0) rows_[first + i].rounds.push_back(cost);
             }
         }
@@ -188,7 +207,8 @@ class Bench {
     }
 
     /// A daemon that goes on, over `topics`, one pipeline each.
-    std::vector<std::string> tail(const std::vector<std::string>& topics, const std::string& interval) {
+    std::vector<std::string> tail(const std::vector<std::string>& topics, const std::string& interval,
+                                  const std::string& source_extra = "") {
         fs::remove_all(folder_.path());
         fs::create_directories(folder_.path());
         std::string pipelines;
@@ -198,6 +218,7 @@ class Bench {
             pipeline.topics = {topics[i]};
             pipeline.trigger = "{ processingTime: " + interval + " }";
             pipeline.sink = "plugin: discard\n";
+            pipeline.source_extra = source_extra;
             pipelines += test::pipeline_yaml(kafka_.bootstrap(), pipeline);
         }
         const auto file = folder_.path() / "sluice.yaml";
@@ -256,6 +277,79 @@ class Bench {
         figure("planning 100,000 partitions with backlog", "ms", ms, "< 50");
     }
 
+    void pool() {
+        constexpr int batches = 20;
+        constexpr int size = 100'000;
+        const std::string topic = load(kafka_, {"for the pool", 1, batches * size, 100, "none"});
+        for (const bool keeps : {true, false}) {
+            const std::string name = std::string("pool ") + (keeps ? "on" : "off") + ", batches of 100,000 records: ";
+            PoolRun all;
+            for (int round = 0; round < options_.rounds; ++round) {
+                const PoolRun run = read_batches(kafka_.bootstrap(), topic, batches, size, keeps);
+                all.records_per_second.insert(all.records_per_second.end(), run.records_per_second.begin(), run.records_per_second.end());
+                all.lease_ms.insert(all.lease_ms.end(), run.lease_ms.begin(), run.lease_ms.end());
+                all.first_record_ms.insert(all.first_record_ms.end(), run.first_record_ms.begin(), run.first_record_ms.end());
+            }
+            figure(name + "rate", "records/s", all.records_per_second, "");
+            figure(name + "until a consumer is there", "ms", all.lease_ms, "");
+            figure(name + "until the first record", "ms", all.first_record_ms, "");
+        }
+        kafka_.delete_topic(topic);
+    }
+
+    void partitions() {
+        for (const auto& [partitions, busy] : {std::pair{1, 1}, {10, 1}, {1'000, 1}, {1'000, 1'000}, {100'000, 1}, {100'000, 1'000}}) {
+            const TriggerCost cost = cost_of_trigger(folder_.path() / "scale", partitions, busy, 20);
+            const std::string name = "a trigger of " + std::to_string(partitions) + " partitions, " + std::to_string(busy) + " with records: ";
+            figure(name + "planning", "ms", {cost.plan_ms}, "");
+            figure(name + "PLAN and COMMIT, synced", "ms", {cost.store_ms}, "");
+            figure(name + "written for both", "KiB", {cost.written_kib}, "");
+        }
+    }
+
+    /// What `sluice status` says, once it says it of all pipelines.
+    boost::json::value status_when(const std::function<bool(const boost::json::object&)>& of_each, int seconds) {
+        for (int waited = 0;; ++waited) {
+            const auto answer = test::run_command("sluice", {"status", "--json", "--config", (folder_.path() / "sluice.yaml").string()});
+            if (!answer.out.empty() && answer.out.front() == '{') {
+                auto status = boost::json::parse(answer.out);
+                const auto& pipelines = status.at("pipelines").as_array();
+                if (std::all_of(pipelines.begin(), pipelines.end(), [&](const auto& p) { return of_each(p.as_object()); })) return status;
+            }
+            if (waited >= seconds) throw std::runtime_error("not all pipelines came so far: " + answer.out.substr(0, 500) + answer.err);
+            std::this_thread::sleep_for(std::chrono::seconds{1});
+        }
+    }
+
+    void idle_pipelines() {
+        const std::string topic = test::Kafka::unique("bench-many");
+        kafka_.create_topic(topic, 1);
+        kafka_.produce_numbers(topic, 0, 10);
+        const Running daemon(tail(std::vector<std::string>(1'000, topic), "10s"), folder_.path() / "log");
+        (void)status_when([](const auto& pipeline) { return pipeline.at("state") == "CAUGHT_UP"; }, 120);
+        std::this_thread::sleep_for(std::chrono::seconds{20});
+        const double before = daemon.cpu_s();
+        std::this_thread::sleep_for(std::chrono::seconds{20});
+        figure("1,000 idle pipelines, a trigger each 10 s: CPU of one core", "%", {(daemon.cpu_s() - before) * 5}, "");
+        figure("1,000 idle pipelines: resident memory", "MiB", {daemon.rss_mib()}, "");
+        figure("1,000 idle pipelines: threads", "", {static_cast<double>(daemon.threads())}, "");
+    }
+
+    void busy_pipelines() {
+        const std::string topic = load(kafka_, {"for 64 pipelines", 1, 2'000'000, 100, "none"});
+        std::vector<double> records;
+        {
+            const Running daemon(tail(std::vector<std::string>(64, topic), "10ms", "maxOffsetsPerTrigger: 10000\n"), folder_.path() / "log");
+            const auto status = status_when([](const auto& pipeline) { return pipeline.at("batches_committed").is_int64() && pipeline.at("batches_committed").as_int64() >= 20; }, 300);
+            for (const auto& pipeline : status.at("pipelines").as_array()) {
+                records.push_back(pipeline.at("records_committed").to_number<double>());
+            }
+            figure("64 busy pipelines: peak resident memory", "MiB", {daemon.peak_mib()}, "");
+        }
+        figure("64 busy pipelines: records of each when the last one has 20 batches of 10,000", "", records, "");
+        kafka_.delete_topic(topic);
+    }
+
     const Options options_;
     test::Kafka& kafka_;
     const test::WorkFolder folder_;
@@ -294,6 +388,7 @@ int main_of(int argc, char** argv) {
         else if (words[i] == "--only") options.only = words[i + 1];
         else if (words[i] == "--json") options.json_file = words[i + 1];
         else if (words[i] == "--svg") options.svg_file = words[i + 1];
+        else if (words[i] == "--peers") options.connect_jars = words[i + 1];
         else throw std::runtime_error("unknown option " + words[i]);
     }
     if (words.size() % 2 != 0) throw std::runtime_error(words.back() + " needs a value");

@@ -79,6 +79,18 @@ double Running::cpu_s() const {
     return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
+double Running::status(const std::string& name) const {
+    std::istringstream words(text_of("/proc/" + std::to_string(pid_) + "/status"));
+    double number = 0;
+    for (std::string word; words >> word;) {
+        if (word == name + ":") words >> number;
+    }
+    return number;
+}
+
+double Running::peak_mib() const { return status("VmHWM") / 1024; }
+int Running::threads() const { return static_cast<int>(status("Threads")); }
+
 double Running::rss_mib() const {
     std::istringstream fields(text_of("/proc/" + std::to_string(pid_) + "/statm"));
     double size = 0;

@@ -25,8 +25,13 @@ class Running {
     Running& operator=(const Running&) = delete;
     [[nodiscard]] double cpu_s() const;    ///< so far
     [[nodiscard]] double rss_mib() const;  ///< now
+    [[nodiscard]] double peak_mib() const; ///< the most so far
+    [[nodiscard]] int threads() const;
 
  private:
+    /// A line of /proc/<pid>/status: the number behind `name`.
+    [[nodiscard]] double status(const std::string& name) const;
+
     int pid_;
 };
 
