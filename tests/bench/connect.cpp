@@ -42,7 +42,7 @@ Cost run_connect(const ConnectRun& run) {
             size = now;
             moved = std::chrono::steady_clock::now();
         }
-        if (since(moved) > 60) throw std::runtime_error("Kafka Connect has written nothing for a minute; see " + (run.folder / "log").string());
+        if (since(moved) > 180) throw std::runtime_error("Kafka Connect has written nothing for three minutes; see " + (run.folder / "log").string());
     }
     return {since(start), worker.cpu_s(), worker.peak_mib()};
 }

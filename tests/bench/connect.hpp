@@ -19,7 +19,7 @@ struct ConnectRun {
 };
 
 /// From the start of a standalone worker until its file is complete; it never ends by itself. Throws when
-/// nothing comes for a minute.
+/// nothing comes for three minutes.
 Cost run_connect(const ConnectRun& run);
 
 }  // namespace sluice::bench
