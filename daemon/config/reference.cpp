@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/config/keys.hpp"
+#include "daemon/config/sections.hpp"
 
 namespace sluice::config {
 namespace {
@@ -42,12 +43,41 @@ std::string value_text(const KeyInfo& key) {
 }
 
 std::string default_text(const KeyInfo& key) {
-    if (key.required) return "required";
+    if (key.required) return key.secret ? "required, secret" : "required";
+    if (key.secret) return "secret";
     if (key.default_value && *key.default_value != "{}") return code(*key.default_value);
     return std::string(key.default_note);
 }
 
+constexpr std::string_view table_head =
+    "| key | value | default | meaning |\n|---|---|---|---|\n";
+
+std::string row(const KeyInfo& key) {
+    return "| " + code(key.name) + " | " + cell(value_text(key)) + " | " + cell(default_text(key)) +
+           " | " + cell(key.sentence) + " |\n";
+}
+
 }  // namespace
+
+std::optional<std::string> with_option_table(std::string_view readme,
+                                             const std::vector<sink::Option>& options) {
+    static constexpr std::string_view begin = "<!-- options -->\n";
+    static constexpr std::string_view end = "<!-- end of options -->\n";
+    const std::size_t from = readme.find(begin);
+    const std::size_t until = readme.find(end);
+    if (from == std::string_view::npos || until == std::string_view::npos || until < from) {
+        return std::nullopt;
+    }
+    std::string page(readme.substr(0, from + begin.size()));
+    page += table_head;
+    for (const sink::Option& option : options) {
+        std::string words;
+        KeyInfo key = key_of(option, words);
+        if (option.default_value) key.default_value = *option.default_value;
+        page += row(key);
+    }
+    return page.append(readme.substr(until));
+}
 
 std::string reference_markdown() {
     std::string page =
@@ -63,11 +93,8 @@ std::string reference_markdown() {
     for (const Section& section : sections()) {
         page += "\n## " + (section.path.empty() ? std::string("Top level") : code(section.path)) + "\n\n";
         if (!section.path.empty()) page += std::string(section.sentence) + "\n\n";
-        page += "| key | value | default | meaning |\n|---|---|---|---|\n";
-        for (const KeyInfo* const key : section.keys) {
-            page += "| " + code(key->name) + " | " + cell(value_text(*key)) + " | " +
-                    cell(default_text(*key)) + " | " + cell(key->sentence) + " |\n";
-        }
+        page += table_head;
+        for (const KeyInfo* const key : section.keys) page += row(*key);
     }
     return page;
 }

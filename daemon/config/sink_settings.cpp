@@ -31,7 +31,8 @@ Type type_of(std::int32_t option_type) {
     }
 }
 
-/// A plugin's option as one of our keys. `words` keeps its choices alive.
+}  // namespace
+
 KeyInfo key_of(const sink::Option& option, std::string& words) {
     for (const std::string& choice : option.choices) {
         if (!words.empty()) words += '|';
@@ -51,6 +52,8 @@ KeyInfo key_of(const sink::Option& option, std::string& words) {
     key.sentence = option.sentence;
     return key;
 }
+
+namespace {
 
 /// The form in which the ABI hands a value over.
 std::string abi_form(const KeyInfo& key, const Value& value) {

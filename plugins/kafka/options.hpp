@@ -15,57 +15,56 @@ namespace sluice::plugins::kafka {
 
 inline constexpr sluice_option option_table[] = {
     option("kafka", SLUICE_OPTION_JSON,
-           "Properties of librdkafka for the target cluster, bootstrap.servers at least, as a map; "
-           "without secrets."),
+           "Properties of librdkafka for the target, a map with `bootstrap.servers` at least; those that "
+           "would break the guarantee are refused, with the reason."),
     option("kafkaSecrets", SLUICE_OPTION_JSON,
-           "Properties of librdkafka that nobody may see (sasl.password, ssl.key.password, …), as "
-           "a map.")
+           "Those that nobody may see: `sasl.password`, `ssl.key.password`, …")
         .secret(),
     option("topic", SLUICE_OPTION_STRING,
-           "Target of the topics that no route matches; {topic} stands for the source's name.")
+           "Target of the topics that no route matches; `{topic}` stands for the source's name.")
         .by_default("{topic}"),
     option("routes", SLUICE_OPTION_JSON,
-           "A list of {regex, replacement}, the first that matches a whole name counts; $1 is its "
-           "group."),
+           "A list of `{regex, replacement}` as in Kafka Connect's RegexRouter: the first that matches a "
+           "whole name counts, `$1` is its first group (ECMAScript)."),
     option("partition", SLUICE_OPTION_CHOICE,
-           "keep: the number of the source's partition; hash: by the key, as Kafka's own producers "
-           "do.")
+           "`keep`: the source's number, so the target needs as many partitions; `hash`: by the key, "
+           "where Java producers put it (murmur2).")
         .choices("keep|hash")
         .by_default("keep"),
     option("transactions", SLUICE_OPTION_BOOL,
-           "A transaction for each batch: exactly once; false: idempotent producer, at least once.")
+           "A transaction for each batch: exactly once; `false`: an idempotent producer without, at least "
+           "once: after a crash the open batch comes again.")
         .by_default("true"),
     option("transactionalId", SLUICE_OPTION_STRING,
-           "Names this pipeline in the target cluster, and fences an older daemon; default "
-           "sluice-<pipeline>."),
+           "Whoever has it fences the one before: one pipeline, one id; two pipelines of a name that "
+           "write to one cluster need two. Without it: `sluice-` and the pipeline's name."),
     option("transactionTimeout", SLUICE_OPTION_DURATION,
-           "Longest time for a batch; the cluster gives up a transaction that lasts longer.")
+           "Longest time for a batch, at most the brokers' `transaction.max.timeout.ms` (15 min): the "
+           "cluster gives up a transaction that lasts longer.")
         .by_default("5m")
         .between(1000, 86'400'000),
     option("markerTopic", SLUICE_OPTION_STRING,
-           "Topic whose partition 0 carries the batch marker; default: the target of the batch's "
-           "first "
-           "range."),
+           "Topic whose partition 0 carries the marker. Without it: the target of the batch's first range."),
     option(
         "missingMarker", SLUICE_OPTION_CHOICE,
-        "When the cluster has forgotten whether a batch to be run again is there: stop, or run it.")
+        "When nobody knows any more whether a batch to be run again is there: stop, or run it.")
         .choices("stop|run")
         .by_default("stop"),
     option("originHeaders", SLUICE_OPTION_BOOL,
-           "Add the headers sluice.origin.topic, .partition and .offset to each record.")
+           "Adds `sluice.origin.topic`, `.partition`, `.offset` behind the record's own headers.")
         .by_default("false"),
     option("createTopics", SLUICE_OPTION_BOOL,
-           "Create target topics that are missing, and partitions that `partition: keep` needs.")
+           "Creates target topics that are missing, and the partitions that `partition: keep` needs.")
         .by_default("false"),
     option(
         "createPartitions", SLUICE_OPTION_INT,
-        "Partitions of a topic that is created; 0: as many as keep needs, or the brokers' default.")
+        "Of a topic that is created; `0`: as many as `keep` needs so far, or the brokers' default.")
         .by_default("0")
         .between(0, 100'000),
     option(
         "targetCluster", SLUICE_OPTION_STRING,
-        "Id of the only cluster that is written to; needed to move a pipeline to another cluster."),
-    option("bufferMax", SLUICE_OPTION_SIZE, "Most that may wait to be sent, in bytes of values.")
+        "Id of the only cluster that is written to; moves a pipeline to another cluster."),
+    option("bufferMax", SLUICE_OPTION_SIZE, "Values that wait to be sent; a record costs 512 bytes at least.")
         .by_default("32MiB")
         .between(1 << 20, 1 << 30),
     option("timeout", SLUICE_OPTION_DURATION, "Longest wait for one answer of the target cluster.")

@@ -17,24 +17,26 @@ enum class Mode { append, upsert };
 inline constexpr sluice_option option_table[] = {
     option(
         "connection", SLUICE_OPTION_STRING,
-        "Where the server is: a URI (postgresql://user@host/database) or libpq's key=value words.")
+        "A URI (`postgresql://user@host/database?sslmode=verify-full`) or libpq's `key=value` words; "
+        "its password may come from `${credential:…}` or libpq's own files.")
         .required()
         .secret(),
     option("table", SLUICE_OPTION_STRING,
-           "The table, as table or schema.table; names are taken as they are written.")
+           "`table` or `schema.table`; taken as written, so `Orders` is not `orders`.")
         .required(),
     option("mode", SLUICE_OPTION_CHOICE,
-           "append: a row per record; upsert: a row per key, which a null value deletes.")
+           "`append`: a row per record; `upsert`: a row per key, which a null value deletes.")
         .choices("append|upsert")
         .by_default("append"),
     option("key", SLUICE_OPTION_JSON,
-           "With mode upsert: the list of columns that make the key, as a unique index has them."),
+           "With `mode: upsert`: the columns of a unique index or primary key, such as `[id]`."),
     option(
         "columns", SLUICE_OPTION_JSON,
-        "How columns are filled: a map of name to {from, type}; default: topic, partition, offset, "
-        "timestamp, key, value."),
+        "How columns are filled, a map of names to `{from, type}`; others keep their own defaults. "
+        "Without it: topic, partition, offset, timestamp, key, value."),
     option("createTable", SLUICE_OPTION_BOOL,
-           "Create the table when it is missing, with the types of `columns`.")
+           "Create the table when it is missing, with the types of `columns`; with `mode: upsert`, the key "
+           "as primary key.")
         .by_default("false"),
     option("connections", SLUICE_OPTION_INT,
            "Connections that write at once; more than 1 go through unlogged staging tables.")
@@ -48,7 +50,8 @@ inline constexpr sluice_option option_table[] = {
         .by_default("30s")
         .between(100, 3'600'000),
     option("timeout", SLUICE_OPTION_DURATION,
-           "Longest wait for the server's answer to one statement, or until it takes more rows.")
+           "Longest wait for the server's answer to one statement, or until it takes more rows; once the "
+           "daemon is being stopped, 10 s.")
         .by_default("10m")
         .between(1000, 86'400'000),
 };

@@ -98,7 +98,7 @@ constexpr sluice_option options[] = {
         .by_default("json"),
     sluice::option(
         "value", SLUICE_OPTION_CHOICE,
-        "How a JSON line holds the value: as a string, or embedded where it is valid JSON.")
+        "With `format: json`: the value as a string, or embedded where it is valid JSON.")
         .choices("text|json")
         .by_default("text")};
 

@@ -62,6 +62,30 @@ TEST_CASE("the reference page has a row for each key, with default and bounds") 
     }
 }
 
+TEST_CASE("a plugin's README has a row for each option, with choices, default and bounds") {
+    sink::Option table;
+    table.name = "table";
+    table.required = table.secret = true;
+    table.sentence = "Its a|b.";
+    sink::Option mode;
+    mode.name = "mode";
+    mode.type = SLUICE_OPTION_CHOICE;
+    mode.choices = {"append", "upsert"};
+    mode.default_value = "append";
+    sink::Option wait;
+    wait.name = "wait";
+    wait.type = SLUICE_OPTION_DURATION;
+    wait.minimum = 1000;
+    wait.maximum = 60'000;
+    CHECK(with_option_table("# x\n<!-- options -->\nold\n<!-- end of options -->\nrest\n", {table, mode, wait}) ==
+          "# x\n<!-- options -->\n| key | value | default | meaning |\n|---|---|---|---|\n"
+          "| `table` | text | required, secret | Its a\\|b. |\n"
+          "| `mode` | `append`, `upsert` | `append` |  |\n"
+          "| `wait` | a duration (`5s`), 1s to 1m |  |  |\n"
+          "<!-- end of options -->\nrest\n");
+    CHECK_FALSE(with_option_table("# x\nno place for it\n", {table}));
+}
+
 TEST_CASE("the files of a directory are one configuration") {
     const test::Scratch scratch;
     scratch.write("10-a.yaml", "workers: 2\n" + pipeline("a"));
