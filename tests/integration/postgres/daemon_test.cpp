@@ -204,6 +204,23 @@ TEST_CASE("rows that the server refuses go to the dead letters, each with its re
     }
 }
 
+namespace {
+
+/// An example of conf/ as a user would make it his own.
+std::string example(const std::string& name, const std::filesystem::path& folder, const std::string& topic) {
+    std::ifstream in(std::string(SLUICE_TEST_SOURCE_DIR) + "/conf/" + name);
+    std::ostringstream text;
+    text << in.rdbuf();
+    std::string yaml = replaced(text.str(), "localhost:9092", Kafka::real().bootstrap());
+    yaml = replaced(yaml, "postgresql://sluice@localhost:5432/warehouse", Database::address());
+    yaml = replaced(yaml, "/var/lib/sluice", (folder / "data").string());
+    yaml = replaced(yaml, "/srv/sluice", (folder / "srv").string());
+    yaml = replaced(yaml, "127.0.0.1:8083", "127.0.0.1:0");
+    return replaced(yaml, "[orders]", "[" + topic + "]");
+}
+
+}  // namespace
+
 TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per key") {
     Kafka& kafka = Kafka::real();
     Database database;
@@ -218,16 +235,8 @@ TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per
             record.value = "value-" + std::to_string(i);  // the last of keys 8 and 9 are null
         return record;
     });
-    std::ifstream in(std::string(SLUICE_TEST_SOURCE_DIR) + "/conf/postgres.yaml");
-    std::ostringstream text;
-    text << in.rdbuf();
-    std::string yaml = replaced(text.str(), "localhost:9092", kafka.bootstrap());
-    yaml = replaced(yaml, "postgresql://sluice@localhost:5432/warehouse", Database::address());
-    yaml = replaced(yaml, "/var/lib/sluice", (folder.path() / "data").string());
-    yaml = replaced(yaml, "/srv/sluice", (folder.path() / "srv").string());
-    yaml = replaced(yaml, "127.0.0.1:8083", "127.0.0.1:0");
-    yaml = replaced(yaml, "[orders]", "[" + topic + "]");
-    database.run("DROP TABLE IF EXISTS orders_log, orders_newest");
+    const std::string yaml = example("postgres.yaml", folder.path(), topic);
+    database.run("DROP TABLE IF EXISTS orders_log, orders_newest, sluice_batches");
     DaemonProcess daemon(folder.path(), yaml);
     daemon.start();
     CHECK_MESSAGE(wait_until(
@@ -241,6 +250,42 @@ TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per
                       std::chrono::seconds{40}),
                   daemon.log());
     CHECK(database.value("SELECT value FROM orders_newest WHERE id = 'key-3'") == "value-293");
+    daemon.signal(SIGTERM);
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    CHECK_MESSAGE(ended->code == 0, daemon.log());
+}
+
+TEST_CASE("conf/two-sinks.yaml: while the database is down the files go on, and the table catches up") {
+    Kafka& kafka = Kafka::real();
+    Database database;
+    const WorkFolder folder("two-sinks-example");
+    const std::string topic = Kafka::unique("orders");
+    kafka.create_topic(topic, 2);
+    const auto produce = [&] {
+        kafka.produce_numbers(topic, 0, 100);
+        kafka.produce_numbers(topic, 1, 100);
+    };
+    const auto in_files = [files = folder.path() / "srv"] {
+        return std::filesystem::exists(files) ? count(delivered_in(files)) : 0;
+    };
+    database.run("DROP TABLE IF EXISTS orders, sluice_batches");
+    const auto in_table = [&] {
+        if (database.value("SELECT to_regclass('orders') IS NOT NULL") != "t") return std::string();
+        return database.value("SELECT count(DISTINCT (partition, \"offset\")) || ' of ' || count(*) FROM orders");
+    };
+    produce();
+    DaemonProcess daemon(folder.path(),
+                         replaced(example("two-sinks.yaml", folder.path(), topic), "processingTime: 1m", "processingTime: 1s"));
+    daemon.start();
+    CHECK_MESSAGE(wait_until([&] { return in_files() == 200 && in_table() == "200 of 200"; }), daemon.log());
+    database.crash_server();
+    produce();
+    CHECK_MESSAGE(wait_until([&] { return in_files() == 400; }), daemon.log());
+    CHECK_MESSAGE(daemon.says("retrying pipeline=orders-table"), daemon.log());
+    database.start_server();
+    CHECK_MESSAGE(wait_until([&] { return in_table() == "400 of 400"; }, std::chrono::seconds{60}), daemon.log());
+    CHECK(in_files() == 400);
     daemon.signal(SIGTERM);
     const auto ended = daemon.wait();
     REQUIRE(ended);
