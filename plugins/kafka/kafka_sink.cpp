@@ -300,13 +300,13 @@ std::unique_ptr<Writer> KafkaSink::open_writer(const Range& range) {
 }
 
 Status KafkaSink::commit(std::uint64_t) {
+    const Marker marker = marker_of(batch_, plan_);
     bool may_be_committed = false;
     try {
         failpoint("kafka.commit.before_flush");
         client_->flush();
         if (client_->losses().any()) return lost();
         if (options_.transactions) {
-            const Marker marker = marker_of(batch_, plan_);
             failpoint("kafka.commit.before_offsets");
             client_->put_marker(marker_topic_, marker);
             failpoint("kafka.commit.after_offsets");
@@ -321,14 +321,18 @@ Status KafkaSink::commit(std::uint64_t) {
         if (may_be_committed) client_.reset();
         return answer_to(error);
     }
-    receipt_ = {batch_, target_cluster_, now_ms()};
+    receipt_ = {batch_, target_cluster_, marker.at_ms};  // as begin() will find it
     is_new_target_ = false;
     return Status::ok(receipt_.text());
 }
 
 Status KafkaSink::abort(std::uint64_t) {
     if (!client_) return {};
-    if (!options_.transactions || !client_->abort_transaction()) client_.reset();
+    // A record that was refused has taken a sequence number. librdkafka 2.x may go on behind it in the next
+    // transaction, which the broker refuses, and then waits for acknowledgements that never come.
+    const bool is_out_of_sequence = client_->losses().any();
+    if (!options_.transactions || !client_->abort_transaction() || is_out_of_sequence)
+        client_.reset();
     return {};
 }
 
