@@ -180,6 +180,7 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::millisecond
 struct Kafka::Impl {
     std::string bootstrap;
     Client producer;
+    std::vector<Client> transactional;  ///< idle: a new one takes half a second to be ready
 
     /// Partitions of `topic` that have a leader; -1 when there is no such topic.
     int partitions(const std::string& topic) const {
@@ -411,15 +412,28 @@ std::int64_t Kafka::committed(const std::string& group, const plan::TopicPartiti
 }
 
 struct Transaction::Impl {
+    std::vector<Client>& idle;
     Client producer;
     bool open = false;
+
+    void end() {
+        open = false;
+        idle.push_back(std::move(producer));
+    }
 };
 
-Transaction::Transaction(Kafka& kafka) : impl_(std::make_unique<Impl>()) {
-    impl_->producer =
-        connect(RD_KAFKA_PRODUCER, kafka.bootstrap(),
-                {{"transactional.id", Kafka::unique("transaction")}, {"linger.ms", "2"}});
-    check("starting transactions", rd_kafka_init_transactions(impl_->producer.get(), timeout_ms));
+Transaction::Transaction(Kafka& kafka)
+    : impl_(std::make_unique<Impl>(Impl{kafka.impl_->transactional, nullptr, false})) {
+    if (!impl_->idle.empty()) {
+        impl_->producer = std::move(impl_->idle.back());
+        impl_->idle.pop_back();
+    } else {
+        impl_->producer =
+            connect(RD_KAFKA_PRODUCER, kafka.bootstrap(),
+                    {{"transactional.id", Kafka::unique("transaction")}, {"linger.ms", "2"}});
+        check("starting transactions",
+              rd_kafka_init_transactions(impl_->producer.get(), timeout_ms));
+    }
     check("beginning a transaction", rd_kafka_begin_transaction(impl_->producer.get()));
     impl_->open = true;
 }
@@ -439,12 +453,12 @@ void Transaction::produce(const std::string& topic, std::int64_t count, const Ma
 
 void Transaction::commit() {
     check("committing", rd_kafka_commit_transaction(impl_->producer.get(), timeout_ms));
-    impl_->open = false;
+    impl_->end();
 }
 
 void Transaction::abort() {
     check("aborting", rd_kafka_abort_transaction(impl_->producer.get(), timeout_ms));
-    impl_->open = false;
+    impl_->end();
 }
 
 }  // namespace sluice::test

@@ -88,8 +88,8 @@ class Kafka {
     std::unique_ptr<Impl> impl_;
 };
 
-/// An open transaction; aborted when it was neither committed nor aborted before it goes. Several
-/// may be open at once.
+/// An open transaction of `kafka`, which outlives it; aborted when it was neither committed nor
+/// aborted before it goes. Several may be open at once.
 class Transaction {
  public:
     explicit Transaction(Kafka& kafka);
