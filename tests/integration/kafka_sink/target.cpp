@@ -58,21 +58,6 @@ Delivered delivered(const rd_kafka_message_t* message) {
     return record;
 }
 
-struct SourcePlace {
-    plan::TopicPartition partition;
-    std::int64_t offset = 0;
-};
-SourcePlace origin_of(const Delivered& record) {
-    const auto header = [&](const std::string& name) -> std::string {
-        for (const auto& [each, value] : record.headers)
-            if (each == name && value) return *value;
-        throw std::runtime_error("a record without header " + name);
-    };
-    return {{header("sluice.origin.topic"),
-             static_cast<std::int32_t>(std::stol(header("sluice.origin.partition")))},
-            std::stoll(header("sluice.origin.offset"))};
-}
-
 }  // namespace
 
 Kafka& target_cluster() {
@@ -128,10 +113,38 @@ std::vector<Delivered> read_topic(const std::string& bootstrap, const std::strin
     return records;
 }
 
+std::optional<TransactionState> transaction_state(const std::string& bootstrap,
+                                                  const std::string& transactional_id) {
+    // TransactionLogKey: version, then the id as the rest. TransactionLogValue: version, producer id
+    // and epoch, timeout, then the state (int16, int64, int16, int32, int8).
+    constexpr std::size_t state_at = 16;
+    std::optional<TransactionState> state;
+    for (const Delivered& record :
+         read_topic(bootstrap, "__transaction_state", "read_uncommitted")) {
+        if (!record.key || record.key->size() != transactional_id.size() + 4) continue;
+        if (!record.key->ends_with(transactional_id)) continue;
+        state.reset();
+        if (record.value && record.value->size() > state_at)
+            state = static_cast<TransactionState>((*record.value)[state_at]);
+    }
+    return state;
+}
+
+Origin origin_of(const Delivered& record) {
+    const auto header = [&](const std::string& name) -> std::string {
+        for (auto each = record.headers.rbegin(); each != record.headers.rend(); ++each)
+            if (each->first == name && each->second) return *each->second;
+        throw std::runtime_error("a record without header " + name);
+    };
+    return {{header("sluice.origin.topic"),
+             static_cast<std::int32_t>(std::stol(header("sluice.origin.partition")))},
+            std::stoll(header("sluice.origin.offset"))};
+}
+
 Ledger by_origin(const std::vector<Delivered>& records) {
     Ledger ledger;
     for (const Delivered& record : records) {
-        const SourcePlace place = origin_of(record);
+        const Origin place = origin_of(record);
         ledger[place.partition].push_back(
             {place.offset, record.value ? std::hash<std::string_view>{}(*record.value) | 1U : 0});
     }
@@ -141,7 +154,7 @@ Ledger by_origin(const std::vector<Delivered>& records) {
 std::string disorder(const std::vector<Delivered>& records) {
     std::map<plan::TopicPartition, std::int64_t> last;
     for (const Delivered& record : records) {
-        const SourcePlace place = origin_of(record);
+        const Origin place = origin_of(record);
         const std::string text =
             plan::to_string(place.partition) + "@" + std::to_string(place.offset);
         if (place.partition.partition != record.partition)

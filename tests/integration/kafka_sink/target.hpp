@@ -32,7 +32,26 @@ struct Delivered {
 std::vector<Delivered> read_topic(const std::string& bootstrap, const std::string& topic,
                                   const std::string& isolation = "read_committed");
 
-/// By sluice.origin.*, in the order found. Throws for a record without these headers.
+/// What the cluster last wrote down of a producer's transaction: TransactionState.java's numbers.
+enum class TransactionState : std::uint8_t {
+    empty,
+    ongoing,
+    prepare_commit,  ///< decided; its records are not all shown yet
+    prepare_abort,
+    complete_commit,
+    complete_abort,
+};
+/// nullopt: the cluster does not know the id.
+std::optional<TransactionState> transaction_state(const std::string& bootstrap,
+                                                  const std::string& transactional_id);
+
+/// Where a record comes from, by sluice.origin.*. Throws for one without these headers.
+struct Origin {
+    plan::TopicPartition partition;
+    std::int64_t offset = 0;
+};
+Origin origin_of(const Delivered& record);
+/// By origin, in the order found.
 Ledger by_origin(const std::vector<Delivered>& records);
 
 /// Empty when the records of each source partition stand in order, each partition in its own; else
