@@ -97,17 +97,17 @@ ClusterError Client::failure(const std::string& doing, rd_kafka_resp_err_t code,
     std::string text =
         doing + ": " + (detail.empty() ? rd_kafka_err2str(code) : std::string(detail)) + " (" +
         rd_kafka_err2name(code) + ')' + remedy_of(code, topic, options_.transactional_id);
-    ErrorKind kind = kind_of(code);
-    if (kind != ErrorKind::fenced) return {kind, text};
-    // The cluster fences the producer of a transaction that it has given up, just as it does one
-    // that was replaced.
+    const ErrorKind kind = kind_of(code);
+    // The cluster fences the producer of a transaction that it has given up, just as it does one that was
+    // replaced; records that still wait run out of time here.
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_);
-    if (in_transaction_ && age >= options_.transaction_timeout)
+    if (kind != ErrorKind::fatal && in_transaction_ && age >= options_.transaction_timeout)
         return {ErrorKind::retry,
-                "the cluster has given up the transaction: the batch took " +
-                    std::to_string(age.count()) +
-                    " s, more than transactionTimeout. If that comes again, raise it, or lower "
-                    "maxOffsetsPerTrigger"};
+                "the batch took " + std::to_string(age.count()) +
+                    " s, more than transactionTimeout: the cluster gives such a transaction up. If that "
+                    "comes again, raise it, or lower maxOffsetsPerTrigger (" +
+                    text + ')'};
+    if (kind != ErrorKind::fenced) return {kind, text};
     return {
         ErrorKind::fenced,
         "another producer has taken transactional id " + options_.transactional_id +

@@ -29,7 +29,64 @@ std::string with_data_in(const Mirror& mirror, const std::filesystem::path& fold
     return config_yaml(folder, pipeline_yaml(mirror.source.bootstrap(), mirror.pipeline));
 }
 
+/// Freezes the daemon while its transaction is open. A commit may be on its way: whoever is told true
+/// looks at what becomes of the transaction.
+bool freeze_in_transaction(DaemonProcess& daemon, const std::string& id) {
+    return daemon.says("batch committed") && wait_until([&] {
+        daemon.signal(SIGSTOP);
+        if (transaction_state(target_cluster().bootstrap(), id) == TransactionState::ongoing)
+            return true;
+        daemon.signal(SIGCONT);
+        return false;
+    });
+}
+
 }  // namespace
+
+TEST_CASE("a batch whose transaction ran out of time is run again, and nothing comes twice") {
+    const Mirror mirror("expired", 60'000, "3000", "transactionTimeout: 3s\n");
+    const std::string id = "sluice-" + mirror.topic;
+    DaemonProcess daemon(mirror.folder.path(), mirror.yaml());
+    daemon.start();
+    std::optional<TransactionState> end;
+    while (end != TransactionState::complete_abort) {
+        REQUIRE_MESSAGE(freeze_in_transaction(daemon, id), daemon.log());
+        const bool has_ended = wait_until([&] {
+            end = transaction_state(target_cluster().bootstrap(), id);
+            return end == TransactionState::complete_commit || end == TransactionState::complete_abort;
+        });
+        REQUIRE(has_ended);
+        daemon.signal(SIGCONT);
+    }
+    CHECK_MESSAGE(daemon.says("more than transactionTimeout: the cluster gives such a transaction up. If that "
+                              "comes again, raise it, or lower maxOffsetsPerTrigger"),
+                  daemon.log());
+    finish(daemon);
+    CHECK(mirror.wrong() == "");
+}
+
+TEST_CASE("a daemon that wakes up in a transaction after another took over is fenced, and told so") {
+    const Mirror mirror("zombie", 60'000, "3000");
+    const std::string id = "sluice-" + mirror.topic;
+    const WorkFolder other("kafka-sink-zombie-2");
+    DaemonProcess zombie(mirror.folder.path(), mirror.yaml());
+    zombie.start();
+    REQUIRE_MESSAGE(freeze_in_transaction(zombie, id), zombie.log());
+    // Of a daemon that is frozen, hence as a crash would leave it.
+    std::filesystem::create_directory(other.path() / "data");
+    for (const auto& entry : std::filesystem::directory_iterator(mirror.folder.path() / "data"))
+        if (!entry.is_socket())
+            std::filesystem::copy(entry, other.path() / "data" / entry.path().filename(),
+                                  std::filesystem::copy_options::recursive);
+    DaemonProcess second(other.path(), with_data_in(mirror, other.path()));
+    second.start();
+    finish(second);
+    zombie.signal(SIGCONT);
+    stop_with(zombie, "another producer has taken transactional id " + id +
+                          ": a second daemon runs this pipeline, or another one of the same name. "
+                          "Nothing of this batch was kept. Stop one of the two");
+    CHECK(mirror.wrong() == "");
+}
 
 TEST_CASE(
     "a second daemon from a copy of the checkpoint fences the first, and nothing comes twice") {
