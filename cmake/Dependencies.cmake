@@ -7,6 +7,10 @@ find_package(Threads REQUIRED)
 if(EXISTS ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/.complete)
     set(ENV{PKG_CONFIG_PATH} "${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
     list(APPEND CMAKE_BUILD_RPATH ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib)
+    # Installed beside the programs that need it; plugins find it loaded.
+    install(FILES ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib/librdkafka.so.1
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/sluice/private)
+    set(SLUICE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/sluice/private")
 endif()
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.3)
 

@@ -1,5 +1,5 @@
-# Installs what a plugin author needs, builds each installed template against it as a project of its own, by the
-# commands of include/sluice/AUTHORS.md, installs the plugin, and drives it through the kit.
+# Installs sluice, builds each installed template against it as a project of its own, by the
+# commands of include/sluice/AUTHORS.md, installs the plugin, and drives it through the installed kit.
 function(step)
     execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
     if(NOT result EQUAL 0)
@@ -18,7 +18,8 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 set(prefix ${WORK_DIR}/prefix)
-step(${CMAKE_COMMAND} --install ${BUILD_DIR} --component devel --prefix ${prefix})
+step(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${prefix})
+set(SLUICE ${prefix}/${BIN_DIR}/sluice)
 
 function(try_out template guarantee)
     set(source ${prefix}/${DATA_DIR}/sluice/${template})
