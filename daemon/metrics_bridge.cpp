@@ -1,6 +1,8 @@
 #include "daemon/metrics_bridge.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace sluice {
@@ -19,6 +21,13 @@ metrics::State as_metric(pipeline::State state) {
         case pipeline::State::done: return metrics::State::done;
     }
     return metrics::State::starting;
+}
+
+/// By how much a count has grown since `before`, which becomes `now`. A pipeline that a reload changed
+/// counts from 0 again.
+std::uint64_t grown(std::uint64_t& before, std::uint64_t now) {
+    const std::uint64_t since = std::exchange(before, now);
+    return now >= since ? now - since : now;
 }
 
 /// What did not happen is no observation of 0.
@@ -87,10 +96,9 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
     }
     auto& lost = lost_[status.name];
     for (const auto& [kind, records] : status.records_lost) {
-        series->add_lost(kind, records - std::exchange(lost[kind], records));
+        series->add_lost(kind, grown(lost[kind], records));
     }
-    std::uint64_t& restarts = restarts_[status.name];
-    for (; restarts < status.restarts; ++restarts) series->count_restart();
+    for (auto more = grown(restarts_[status.name], status.restarts); more > 0; --more) series->count_restart();
     if (status.state != pipeline::State::retrying) {
         attempts_[status.name] = 0;
         return;
@@ -104,8 +112,21 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
 
 void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool,
                            const pipeline::MemoryUse& memory) {
-    for (const auto& status : statuses) metrics_.pipeline(status.name)->set_state(as_metric(status.state));
+    std::set<std::string> there;
+    for (const auto& status : statuses) {
+        metrics_.pipeline(status.name)->set_state(as_metric(status.state));
+        there.insert(status.name);
+    }
     const std::lock_guard lock(mutex_);
+    // A pipeline that left the configuration leaves no series behind.
+    std::erase_if(partitions_, [&](const auto& known) {
+        if (there.contains(known.first)) return false;
+        metrics_.drop_pipeline(known.first);
+        attempts_.erase(known.first);
+        restarts_.erase(known.first);
+        lost_.erase(known.first);
+        return true;
+    });
     const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {
         for (std::uint64_t i = before; i < now; ++i) count();
     };

@@ -35,6 +35,23 @@ TEST_CASE("lost records are counted by kind, each once however often a pipeline 
     CHECK(world.shows(R"(sluice_lost_records_total{pipeline="orders",kind="topic_gone"} 1)"));
 }
 
+TEST_CASE("a pipeline that a reload changed counts on, and one that left shows nothing") {
+    Bridge world;
+    world.status.records_lost[plan::LossKind::expired] = 100;
+    world.status.restarts = 3;
+    world.bridge.observe(world.status, nullptr);
+    world.status.records_lost.clear();  // another object under the same name
+    world.status.restarts = 0;
+    world.bridge.observe(world.status, nullptr);
+    world.status.records_lost[plan::LossKind::expired] = 5;
+    world.status.restarts = 1;
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.shows(R"(sluice_lost_records_total{pipeline="orders",kind="expired"} 105)"));
+    CHECK(world.shows(R"(sluice_restarts_total{pipeline="orders"} 4)"));
+    world.bridge.sample({}, {});
+    CHECK(world.metrics.exposition().find("orders") == std::string::npos);
+}
+
 TEST_CASE("a pipeline that stalls silently shows as stalled at the next scrape") {
     Bridge world;
     world.status.state = pipeline::State::running;
