@@ -25,8 +25,10 @@ ConsumerLimits limits_for(const PoolOptions& options) {
     limits.queued_kbytes = static_cast<int>(std::clamp<std::uint64_t>(share / 2 / 1024, 64, 65536));
     limits.queued_messages =
         static_cast<int>(std::clamp<std::uint64_t>(share / 4 / 330, 100, 100'000));
+    // The first fetches tell how much larger records become; where the share is small, even those count.
+    const std::uint64_t part = share < (8ULL << 20) ? 128 : 32;
     limits.fetch_bytes =
-        static_cast<int>(std::clamp<std::uint64_t>(share / 32, 64ULL << 10, 1ULL << 20));
+        static_cast<int>(std::clamp<std::uint64_t>(share / part, fetch_bytes_min, 1ULL << 20));
     return limits;
 }
 
