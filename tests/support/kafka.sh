@@ -135,11 +135,12 @@ crash() {
         pid=$(cat "$file")
         is_ours "$pid" "$dir" || continue
         kill -9 "$pid"
-        while [ -e "/proc/$pid" ]; do sleep 0.02; done
+        while is_ours "$pid" "$dir"; do sleep 0.02; done
     done
 }
 
-# Only what this script started: the pid must still be a Kafka of this folder.
+# Only what this script started: the pid must still be a Kafka of this folder. One that has ended and that
+# nobody waits for, where process 1 is no init, has no command line any more.
 is_ours() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF "$2/"; } # PID DIR
 
 stop() { # FOLDER [SIGNAL]
@@ -150,8 +151,8 @@ stop() { # FOLDER [SIGNAL]
         pid=$(cat "$file")
         if is_ours "$pid" "$dir"; then
             kill -s "$signal" "$pid" 2>/dev/null || true
-            for _ in $(seq 100); do [ -e "/proc/$pid" ] || break; sleep 0.1; done
-            [ -e "/proc/$pid" ] && kill -9 "$pid" 2>/dev/null || true
+            for _ in $(seq 100); do is_ours "$pid" "$dir" || break; sleep 0.1; done
+            is_ours "$pid" "$dir" && kill -9 "$pid" 2>/dev/null || true
         fi
         rm -f "$file"
     done
