@@ -36,6 +36,7 @@ void observe_phases(metrics::PipelineMetrics& series, const pipeline::PhaseTimes
     for (const auto& [phase, time] : {std::pair{Phase::initial_offsets, times.initial_offsets},
                                       {Phase::latest_offsets, times.latest_offsets},
                                       {Phase::plan, times.plan},
+                                      {Phase::split, times.split},
                                       {Phase::lease, times.lease},
                                       {Phase::fetch, times.fetch},
                                       {Phase::write, times.write},

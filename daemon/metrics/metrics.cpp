@@ -197,6 +197,7 @@ std::string_view name_of(Phase phase) noexcept {
         case Phase::initial_offsets: return "initial_offsets";
         case Phase::latest_offsets: return "latest_offsets";
         case Phase::plan: return "plan";
+        case Phase::split: return "split";
         case Phase::lease: return "lease";
         case Phase::fetch: return "fetch";
         case Phase::write: return "write";

@@ -19,7 +19,7 @@ namespace sluice::metrics {
 
 enum class State { starting, running, caught_up, retrying, paused, stopped, stalled, failed, done };
 enum class Outcome { committed, recovered, aborted, abandoned };
-enum class Phase { initial_offsets, latest_offsets, plan, lease, fetch, write, read, sink_commit, checkpoint, total };
+enum class Phase { initial_offsets, latest_offsets, plan, split, lease, fetch, write, read, sink_commit, checkpoint, total };
 /// What was tried again.
 enum class Stage { look_up, read, sink_begin, sink_write, sink_commit, checkpoint };
 enum class PoolHit { positioned, unassigned, moved };

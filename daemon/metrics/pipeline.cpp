@@ -17,8 +17,9 @@ constexpr std::array all_states{State::starting, State::running, State::caught_u
                                 State::stalled,  State::failed,  State::done};
 constexpr std::array all_outcomes{Outcome::committed, Outcome::recovered, Outcome::aborted,
                                   Outcome::abandoned};
-constexpr std::array all_phases{Phase::initial_offsets, Phase::latest_offsets, Phase::plan,  Phase::lease,
-                                Phase::fetch,           Phase::write,          Phase::read,  Phase::sink_commit,
+constexpr std::array all_phases{Phase::initial_offsets, Phase::latest_offsets, Phase::plan,
+                                Phase::split,           Phase::lease,          Phase::fetch,
+                                Phase::write,           Phase::read,           Phase::sink_commit,
                                 Phase::checkpoint,      Phase::total};
 constexpr std::array all_stages{Stage::look_up,    Stage::read,        Stage::sink_begin,
                                 Stage::sink_write, Stage::sink_commit, Stage::checkpoint};

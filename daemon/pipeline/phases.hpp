@@ -11,7 +11,8 @@ struct PhaseTimes {
 
     Time initial_offsets{};  ///< startingOffsets against the cluster: once, before the first batch
     Time latest_offsets{};   ///< the subscription's partitions, their ends and ids
-    Time plan{};             ///< cap, data loss, split
+    Time plan{};             ///< data loss, minimum, cap
+    Time split{};            ///< into ranges
     // Of all ranges together, so these are times of workers, of which several are at work at once.
     Time lease{};            ///< until a consumer stood at the start of a range
     Time fetch{};            ///< in librdkafka: waiting for records, and taking them over

@@ -54,15 +54,16 @@ std::vector<PlannedRange> named(const Pieces& split, const std::vector<Work>& wo
 
 }  // namespace
 
-Result<PlanOutcome> plan_batch(const PlanInput& input, const PlanOptions& options) {
+Result<Choice> choose_work(const PlanInput& input, const PlanOptions& options) {
     LossDecision decision = decide_losses(input.positions, input.facts);
-    PlanOutcome outcome;
+    Choice choice;
+    PlanOutcome& outcome = choice.outcome;
     outcome.losses = std::move(decision.losses);
     outcome.starts = std::move(decision.starts);
 
-    std::vector<Work> works = backlogs(outcome.starts, input);
+    choice.works = backlogs(outcome.starts, input);
     Uint128 backlog = 0;
-    for (const Work& work : works)
+    for (const Work& work : choice.works)
         backlog += size_of(work);
     outcome.backlog = static_cast<std::uint64_t>(
         std::min<Uint128>(backlog, std::numeric_limits<std::uint64_t>::max()));
@@ -70,13 +71,24 @@ Result<PlanOutcome> plan_batch(const PlanInput& input, const PlanOptions& option
         should_wait(static_cast<Int128>(backlog), *options.min_offsets, input.elapsed,
                     options.max_trigger_delay)) {
         outcome.waiting = true;
-        return outcome;
+        choice.works.clear();
+        return choice;
     }
+    if (options.max_offsets) SLUICE_CHECK(limit_work(*options.max_offsets, choice.works));
+    return choice;
+}
 
-    if (options.max_offsets) SLUICE_CHECK(limit_work(*options.max_offsets, works));
-    SLUICE_TRY(const Pieces split, split_work(works, outcome.starts.size(), options.split));
-    outcome.ranges = named(split, works, outcome.starts, options.split.lanes);
-    return outcome;
+Result<PlanOutcome> split_choice(Choice choice, const SplitOptions& options) {
+    PlanOutcome& outcome = choice.outcome;
+    if (outcome.waiting) return std::move(outcome);
+    SLUICE_TRY(const Pieces split, split_work(choice.works, outcome.starts.size(), options));
+    outcome.ranges = named(split, choice.works, outcome.starts, options.lanes);
+    return std::move(outcome);
+}
+
+Result<PlanOutcome> plan_batch(const PlanInput& input, const PlanOptions& options) {
+    SLUICE_TRY(Choice choice, choose_work(input, options));
+    return split_choice(std::move(choice), options.split);
 }
 
 }  // namespace sluice::plan

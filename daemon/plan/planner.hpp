@@ -1,5 +1,5 @@
 #pragma once
-// One trigger's decision, whole: facts in, ranges out. The only entry point the engine calls.
+// One trigger's decision: facts in, ranges out.
 
 #include <cstdint>
 #include <map>
@@ -12,6 +12,7 @@
 #include "daemon/plan/data_loss.hpp"
 #include "daemon/plan/split.hpp"
 #include "daemon/plan/types.hpp"
+#include "daemon/plan/work.hpp"
 
 namespace sluice::plan {
 
@@ -49,7 +50,18 @@ struct PlanOutcome {
     std::uint64_t backlog = 0;         ///< offsets between starts and ends, before the cap
 };
 
-/// losses → bounds → min → cap → split. Errors: those of limit_offsets and split_ranges.
+/// What is to be read, before it is cut into ranges.
+struct Choice {
+    PlanOutcome outcome;      ///< without ranges
+    std::vector<Work> works;  ///< by the places of outcome.starts; none when there is nothing to read
+};
+
+/// losses → bounds → min → cap → split, in the two steps that are timed apart.
+/// Errors: those of limit_offsets; those of split_ranges.
+Result<Choice> choose_work(const PlanInput& input, const PlanOptions& options);
+Result<PlanOutcome> split_choice(Choice choice, const SplitOptions& options);
+
+/// Both.
 Result<PlanOutcome> plan_batch(const PlanInput& input, const PlanOptions& options);
 
 }  // namespace sluice::plan

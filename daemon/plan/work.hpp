@@ -1,5 +1,5 @@
 #pragma once
-// What the steps of a plan work on, for the inside of plan/ only: numbers without names. Copying
+// What the steps of a plan work on, opaque outside plan/: numbers without names. Copying
 // the names of 100,000 partitions from step to step took longer than planning them.
 
 #include <cstddef>
