@@ -126,7 +126,7 @@ class ConfigView {
             settings_.push_back({raw(name), raw(value)});
         config_ = {sizeof(sluice_config), static_cast<std::uint32_t>(settings_.size()),
                    settings_.data(),      raw(pipeline),
-                   raw(cluster_id),       static_cast<std::int64_t>(next_batch_id)};
+                   raw(cluster_id),       next_batch_id};
     }
     [[nodiscard]] const sluice_config* get() const noexcept { return &config_; }
 
@@ -346,6 +346,17 @@ Result<void> check_settings(const Descriptor& plugin, const std::string& pipelin
                         [&] { return plugin.api.check(host.table(), config.get()); });
     if (answer.status == Status::ok) return {};
     return Error{ErrorCode::configuration, std::move(answer.message)};
+}
+
+Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings) {
+    if (plugin.api.guarantee == nullptr) return plugin.guarantee;
+    const std::string nothing;
+    const ConfigView config(settings, nothing, nothing, 0);
+    switch (plugin.api.guarantee(config.get())) {
+        case SLUICE_EXACTLY_ONCE: return plugin.guarantee;
+        case SLUICE_IDEMPOTENT: return std::min(plugin.guarantee, Guarantee::idempotent);
+        default: return Guarantee::at_least_once;
+    }
 }
 
 OpenReply open_sink(const Descriptor& plugin, const SinkContext& context, const Settings& settings,

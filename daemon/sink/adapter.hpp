@@ -15,6 +15,10 @@ namespace sluice::sink {
 Result<void> check_settings(const Descriptor& plugin, const std::string& pipeline,
                             const Settings& settings);
 
+/// What the table declares, or what the plugin says of these settings where that is less. An answer that
+/// is none of the three counts as the least.
+Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings);
+
 /// Calls the plugin's open(). The sink keeps what it needs of `plugin`; `stopping` outlives it.
 OpenReply open_sink(const Descriptor& plugin, const SinkContext& context, const Settings& settings,
                     const std::atomic<bool>& stopping);

@@ -51,7 +51,9 @@ class Plugin {
     [[nodiscard]] virtual const std::string& name() const = 0;
     [[nodiscard]] virtual const std::string& version() const = 0;
     [[nodiscard]] virtual const std::string& sentence() const = 0;
-    [[nodiscard]] virtual Guarantee guarantee() const = 0;
+    [[nodiscard]] virtual Guarantee guarantee() const = 0;  ///< with its defaults
+    /// With these settings, some of which may cost part of it.
+    [[nodiscard]] virtual Guarantee guarantee_with(const Settings&) const { return guarantee(); }
     [[nodiscard]] virtual bool ordered() const = 0;
     [[nodiscard]] virtual const std::vector<Option>& options() const = 0;
     [[nodiscard]] virtual const std::filesystem::path& file() const = 0;

@@ -16,7 +16,7 @@ namespace sluice::sink {
 enum class Status { ok, already_committed, retry, reject, fatal };
 std::string_view name_of(Status status) noexcept;
 
-enum class Guarantee { at_least_once, idempotent, exactly_once };
+enum class Guarantee { at_least_once, idempotent, exactly_once };  // from the weakest on
 std::string_view name_of(Guarantee guarantee) noexcept;  // "at-least-once" …
 
 /// A record that was taken by an earlier call and refused later.

@@ -234,7 +234,7 @@ Result<sluice_sink_api> read_api(const sluice_sink_api* raw) {
                                                      {"commit", api.commit != nullptr}};
     for (const auto& [name, present] : required) {
         if (!present) {
-            return wrong(std::string("its api has no ") + name + "(): only check() may be NULL");
+            return wrong(std::string("its api has no ") + name + "(): only check() and guarantee() may be NULL");
         }
     }
     return api;
@@ -276,6 +276,9 @@ class TablePlugin final : public Plugin {
     const std::string& version() const override { return descriptor_.version; }
     const std::string& sentence() const override { return descriptor_.sentence; }
     Guarantee guarantee() const override { return descriptor_.guarantee; }
+    Guarantee guarantee_with(const Settings& settings) const override {
+        return sink::guarantee_with(descriptor_, settings);
+    }
     bool ordered() const override { return descriptor_.ordered; }
     const std::vector<Option>& options() const override { return descriptor_.options; }
     const std::filesystem::path& file() const override { return file_; }

@@ -214,7 +214,7 @@ Result<Driver::Attempt> Driver::begun(const Planned& planned, const Answer& answ
     if (answer.status == sink::Status::ok) {
         is_begun_ = true;
         if (ledger.state(id) == BatchState::committed &&
-            options.plugin->guarantee() == sink::Guarantee::exactly_once) {
+            options.plugin->guarantee_with(options.settings) == sink::Guarantee::exactly_once) {
             find({Proof::idempotent, "begin() of " + batch + " answered OK, though its commit() had before",
                   "an exactly-once sink finds a committed batch by its id, and answers ALREADY_COMMITTED"});
         }

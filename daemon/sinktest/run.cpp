@@ -94,7 +94,7 @@ Result<ScenarioReport> run_one(Driver& driver, const Scenario& scenario, bool& i
     report.findings = driver.take_findings();
     for (const Finding& finding : report.findings) {
         report.proven = std::min(report.proven, finding.at_most);
-        if (fails(finding, driver.options.plugin->guarantee())) report.outcome = Outcome::failed;
+        if (fails(finding, driver.options.plugin->guarantee_with(driver.options.settings))) report.outcome = Outcome::failed;
     }
     return report;
 }
@@ -113,7 +113,7 @@ Result<Report> run(const Options& options) {
     Driver driver(options);
     SLUICE_CHECK(look_first(driver));
     Report report;
-    report.declared = options.plugin->guarantee();
+    report.declared = options.plugin->guarantee_with(options.settings);
     report.has_reader = options.reader.has_value();
     report.is_whole = !options.scenario;
     report.seed = options.seed;

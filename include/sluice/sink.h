@@ -199,7 +199,7 @@ typedef struct sluice_config {
     const sluice_setting* settings;
     sluice_string pipeline;
     sluice_string cluster_id;     /* of the source; empty in check() */
-    int64_t next_batch_id;        /* the lowest id that can be asked for next; 0 at the first start */
+    uint64_t next_batch_id;       /* the lowest id that can be asked for next; 0 at the first start */
 } sluice_config;
 
 /* ---- calls -------------------------------------------------------------------------------------- */
@@ -287,6 +287,11 @@ typedef struct sluice_sink_api {
      * OK, RETRY (in doubt: abort(id) and begin(same id) follow), REJECT (nothing was kept: the same
      * follows, without what host->refuse() named; with nothing named after back-off), FATAL. [pipeline] */
     sluice_status (*commit)(sluice_sink* sink, uint64_t batch_id, sluice_bytes* receipt);
+
+    /* Optional (may be NULL): for a sink whose options may cost it some of its guarantee. Which one it has
+     * with these, SLUICE_AT_LEAST_ONCE …; the lower one of this and the table's is what operators are
+     * shown. Touches nothing outside the process. [any] */
+    int32_t (*guarantee)(const sluice_config* config);
 } sluice_sink_api;
 
 /* ---- the table ---------------------------------------------------------------------------------- */
@@ -305,7 +310,7 @@ typedef struct sluice_sink_plugin {
     sluice_string name;   /* what `plugin:` says; also the file's name without ".so" */
     sluice_string version;
     sluice_string sentence;
-    int32_t guarantee;
+    int32_t guarantee; /* with its defaults */
     uint32_t flags;
     const sluice_option* options;
     uint32_t option_count;

@@ -377,7 +377,7 @@ struct Config {
     Settings settings;
     std::string_view pipeline;
     std::string_view cluster_id;  ///< of the source; empty in check()
-    std::int64_t next_batch_id;   ///< the lowest id that can be asked for next; 0 at the first start
+    std::uint64_t next_batch_id;  ///< the lowest id that can be asked for next; 0 at the first start
 };
 
 // ---- what a plugin derives from ---------------------------------------------------------------------
@@ -397,6 +397,8 @@ class Writer {
 /// The most derived class also has, for sink.h's open() and check():
 ///   T(Host host, const Config& config, std::optional<std::string_view> receipt);  // may throw
 ///   static Status check(const Config& config);   // optional; touches nothing outside the process
+///   static std::int32_t guarantee(const Config& config);   // optional: SLUICE_AT_LEAST_ONCE …, where
+///                                                 // options cost some of what is described
 class Sink {
  public:
     virtual ~Sink() = default;
@@ -592,6 +594,12 @@ template <class T>
 struct HasCheck<T, std::void_t<decltype(T::check(std::declval<const Config&>()))>>
     : std::true_type {};
 
+template <class T, class = void>
+struct HasGuarantee : std::false_type {};
+template <class T>
+struct HasGuarantee<T, std::void_t<decltype(T::guarantee(std::declval<const Config&>()))>>
+    : std::true_type {};
+
 /// The C functions for one sink class.
 template <class T>
 struct Binding {
@@ -672,6 +680,14 @@ struct Binding {
         return guarded(owned->host, [&] { return owned->writer->close(keep != 0); });
     }
 
+    static std::int32_t guarantee(const sluice_config* config) noexcept {
+        try {
+            if constexpr (HasGuarantee<T>::value) return T::guarantee(Config(*config));
+        } catch (...) {  // options that it can't read: open() says so
+        }
+        return SLUICE_AT_LEAST_ONCE;
+    }
+
     static const sluice_sink_api* api() noexcept {
         static const sluice_sink_api table = {static_cast<std::uint32_t>(sizeof(sluice_sink_api)),
                                               0,
@@ -683,7 +699,8 @@ struct Binding {
                                               &Binding::writer_open,
                                               &Binding::writer_write,
                                               &Binding::writer_close,
-                                              &Binding::commit};
+                                              &Binding::commit,
+                                              HasGuarantee<T>::value ? &Binding::guarantee : nullptr};
         return &table;
     }
 };

@@ -55,9 +55,8 @@ FileSink::FileSink(Host host, const Config& config, std::optional<std::string_vi
     std::optional<Receipt> last;
     if (receipt) last = parse_receipt(*receipt, "the checkpoint's receipt");
     output_.emplace(options_, config, last);
-    const auto next_batch = static_cast<std::uint64_t>(std::max<std::int64_t>(config.next_batch_id, 0));
     if (options_.mode == Mode::append)
-        target_ = std::make_unique<Append>(*output_, options_, host_, next_batch, last);
+        target_ = std::make_unique<Append>(*output_, options_, host_, config.next_batch_id, last);
     else
         target_ = std::make_unique<Parts>(*output_, last);
 }

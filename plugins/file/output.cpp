@@ -44,8 +44,7 @@ void Output::check_owner(const Config& config, const std::optional<Receipt>& rec
         throw Fatal(root_.path() + " was written with mode: " + name_of(owner_.mode) +
                     " and cannot go on with mode: " + name_of(options_.mode) +
                     ": give the sink another `path`");
-    if (owner_.newest_batch && config.next_batch_id >= 0 &&
-        *owner_.newest_batch > static_cast<std::uint64_t>(config.next_batch_id))
+    if (owner_.newest_batch && *owner_.newest_batch > config.next_batch_id)
         throw Fatal(older_checkpoint("it has seen batch " + std::to_string(*owner_.newest_batch) +
                                      ", the checkpoint's next one is " +
                                      std::to_string(config.next_batch_id)));
@@ -59,13 +58,11 @@ void Output::check_owner(const Config& config, const std::optional<Receipt>& rec
                     ": put the newer output back, or give the sink another `path`");
 }
 
-void Output::drop_old_staging(std::int64_t next_batch_id) const {
+void Output::drop_old_staging(std::uint64_t next_batch_id) const {
     for (const std::string& name : root_.names()) {
         std::uint64_t batch = 0;
         // That of the next batch is begin()'s to look at. An older one was given up for good.
-        if (parse_staging_name(name, batch) && next_batch_id >= 0 &&
-            batch < static_cast<std::uint64_t>(next_batch_id))
-            root_.remove_tree(name);
+        if (parse_staging_name(name, batch) && batch < next_batch_id) root_.remove_tree(name);
     }
 }
 

@@ -49,7 +49,7 @@ class Output {
 
  private:
     void check_owner(const Config& config, const std::optional<Receipt>& receipt);
-    void drop_old_staging(std::int64_t next_batch_id) const;
+    void drop_old_staging(std::uint64_t next_batch_id) const;
 
     const Options& options_;
     Directory root_;

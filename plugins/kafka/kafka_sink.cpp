@@ -36,6 +36,10 @@ using Needs = std::map<std::string, int>;
 
 }  // namespace
 
+std::int32_t KafkaSink::guarantee(const Config& config) {
+    return config.settings.boolean("transactions", true) ? SLUICE_EXACTLY_ONCE : SLUICE_AT_LEAST_ONCE;
+}
+
 Status KafkaSink::check(const Config& config) {
     try {
         (void)make_conf(read_options(config.settings, config.pipeline), Role::producer);
@@ -50,7 +54,7 @@ KafkaSink::KafkaSink(Host host, const Config& config, std::optional<std::string_
       options_(read_options(config.settings, config.pipeline)),
       pipeline_(config.pipeline),
       source_cluster_(config.cluster_id),
-      next_batch_(config.next_batch_id) {
+      next_batch_(static_cast<std::int64_t>(config.next_batch_id)) {
     if (receipt) {
         received_ = std::string(*receipt);
         receipt_ = Receipt::read(*receipt);

@@ -33,6 +33,8 @@ class KafkaSink final : public Sink {
  public:
     KafkaSink(Host host, const Config& config, std::optional<std::string_view> receipt);
     static Status check(const Config& config);
+    /// Without transactions the batch that a crash left open comes again.
+    static std::int32_t guarantee(const Config& config);
 
     Status begin(const Batch& batch) override;
     std::unique_ptr<Writer> open_writer(const Range& range) override;

@@ -77,6 +77,7 @@ AT(sluice_sink_api, writer_open, 48);
 AT(sluice_sink_api, writer_write, 56);
 AT(sluice_sink_api, writer_close, 64);
 AT(sluice_sink_api, commit, 72);
+AT(sluice_sink_api, guarantee, 80);
 AT(sluice_sink_plugin, struct_size, 0);
 AT(sluice_sink_plugin, abi, 4);
 AT(sluice_sink_plugin, name, 8);

@@ -146,7 +146,7 @@ TEST_CASE("a plugin that breaks sink.h is refused with what is wrong and what to
         {"newer_abi", "needs sink ABI 2", "install a newer sluice"},
         {"null_api", "api is NULL", "point it to"},
         {"small_api", "struct_size of its api is 72", "sizeof(sluice_sink_api)"},
-        {"null_commit", "has no commit()", "only check() may be NULL"},
+        {"null_commit", "has no commit()", "only check() and guarantee() may be NULL"},
         {"other_name", "calls itself 'somebody_else', and its file says 'other_name'",
          "rename the file to somebody_else.so"},
         {"null_name", "its name is at NULL but has 5 bytes", "SLUICE_STRING"},

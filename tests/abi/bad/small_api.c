@@ -1,2 +1,2 @@
-#define API_SIZE (sizeof(sluice_sink_api) - sizeof(void*))
+#define API_SIZE (offsetof(sluice_sink_api, commit))
 #include "base.h"

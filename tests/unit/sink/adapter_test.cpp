@@ -552,6 +552,19 @@ TEST_CASE("check is asked with the settings, and its refusal is a configuration 
     CHECK(contains(scripted()->check("p", {}).error().message, "bug in the plugin"));
 }
 
+TEST_CASE("the guarantee with some options is what the plugin says of them, and never more than it declares") {
+    Script script;
+    CHECK(scripted()->guarantee() == Guarantee::idempotent);
+    CHECK(scripted()->guarantee_with({}) == Guarantee::idempotent);
+    script.guarantee = [](const sluice_config& config) {
+        return config.setting_count == 1 ? SLUICE_AT_LEAST_ONCE : SLUICE_IDEMPOTENT;
+    };
+    CHECK(scripted()->guarantee_with({}) == Guarantee::idempotent);
+    CHECK(scripted()->guarantee_with({{"fast", "true"}}) == Guarantee::at_least_once);
+    script.guarantee = [](const sluice_config&) { return 7; };
+    CHECK(scripted()->guarantee_with({}) == Guarantee::at_least_once);
+}
+
 TEST_CASE("statuses and guarantees have the names that people read") {
     CHECK(name_of(Status::already_committed) == "already-committed");
     CHECK(name_of(Status::fatal) == "fatal");

@@ -37,6 +37,7 @@ struct Script {
     std::function<sluice_status(bool)> writer_close = [](bool) { return SLUICE_OK; };
     std::function<sluice_status(sluice_bytes*)> commit = [](sluice_bytes*) { return SLUICE_OK; };
     std::function<void()> close = [] {};
+    std::function<std::int32_t(const sluice_config&)> guarantee = [](const auto&) { return SLUICE_EXACTLY_ONCE; };
     bool gives_sink = true;
     bool gives_writer = true;
 
@@ -105,7 +106,8 @@ inline const sluice_sink_api& scripted_api() {
         [](sluice_sink*, std::uint64_t id, sluice_bytes* receipt) -> sluice_status {
             Script::current->calls.push_back("commit " + std::to_string(id));
             return Script::current->commit(receipt);
-        }};
+        },
+        [](const sluice_config* config) -> std::int32_t { return Script::current->guarantee(*config); }};
     return api;
 }
 

@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "daemon/sink/adapter.hpp"
 #include "tests/unit/sink/scripted_plugin.hpp"
 
 using namespace sluice;
@@ -162,7 +164,7 @@ TEST_CASE("an option table has a bound, so that a wrong count reads nothing") {
     CHECK(contains(read_table(&table, "scripted").error().message, "256 are allowed"));
 }
 
-TEST_CASE("every function but check() is required") {
+TEST_CASE("every function but check() and guarantee() is required") {
     sluice_sink_api api = scripted_api();
     sluice_sink_plugin table = scripted_table();
     table.api = &api;
@@ -181,5 +183,17 @@ TEST_CASE("every function but check() is required") {
     refused_without(&sluice_sink_api::commit, "commit");
     api = scripted_api();
     api.check = nullptr;
+    api.guarantee = nullptr;
     CHECK(read_table(&table, "scripted"));
+}
+
+TEST_CASE("a function that an older plugin's table does not cover is not called") {
+    sluice_sink_api api = scripted_api();
+    api.struct_size = offsetof(sluice_sink_api, guarantee);
+    sluice_sink_plugin table = scripted_table();
+    table.api = &api;
+    const auto descriptor = read_table(&table, "scripted");
+    REQUIRE(descriptor);
+    CHECK_FALSE(bool(descriptor->api.guarantee));
+    CHECK(guarantee_with(*descriptor, {}) == Guarantee::idempotent);
 }

@@ -15,8 +15,7 @@ namespace {
 
 using Given = std::map<std::string, std::string>;
 
-/// "" or what check() says.
-std::string checked(Given given) {
+auto with_config(Given given, auto ask) {
     given.emplace("kafka", R"({"bootstrap.servers":"localhost:9092"})");
     std::vector<sluice_setting> settings;
     for (const auto& [name, value] : given)
@@ -25,7 +24,16 @@ std::string checked(Given given) {
     config.struct_size = sizeof config;
     config.settings = settings.data();
     config.setting_count = static_cast<std::uint32_t>(settings.size());
-    return KafkaSink::check(Config(config)).text();
+    return ask(Config(config));
+}
+
+/// "" or what check() says.
+std::string checked(const Given& given) {
+    return with_config(given, [](const Config& config) { return std::string(KafkaSink::check(config).text()); });
+}
+
+std::int32_t guarantee(const Given& given) {
+    return with_config(given, [](const Config& config) { return KafkaSink::guarantee(config); });
 }
 
 bool says(const Given& given, const std::string& text) {
@@ -119,4 +127,9 @@ TEST_CASE("a report blames a record only where no other one can be meant") {
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__PURGE_QUEUE) == Delivery::other);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) == Delivery::failed);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) == Delivery::failed);
+}
+
+TEST_CASE("without transactions it is at least once") {
+    CHECK(guarantee({}) == SLUICE_EXACTLY_ONCE);
+    CHECK(guarantee({{"transactions", "false"}}) == SLUICE_AT_LEAST_ONCE);
 }
