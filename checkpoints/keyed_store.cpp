@@ -296,7 +296,13 @@ Result<void> KeyedStore::put_move(const std::string& pipeline, const Move& move)
     SLUICE_TRY(Write write, begin_write(pipeline));
     SLUICE_TRY(const std::uint64_t next, next_batch_id(write.id));
     SLUICE_TRY(const auto open, unfinished(write.id, next));
-    if (open && move.abandon_unfinished) {
+    if (move.abandons && (!open || open->batch_id != *move.abandons)) {
+        return Error{ErrorCode::exists,
+                     "batch " + batch_name(pipeline, *move.abandons) + " is not open" +
+                         (open ? ", batch " + batch_name(pipeline, open->batch_id) + " is" : "") +
+                         ": nothing was changed. Look again, and decide anew"};
+    }
+    if (move.abandons) {
         Commit outcome;
         outcome.batch_id = open->batch_id;
         outcome.state = BatchState::abandoned;

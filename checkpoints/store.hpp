@@ -166,13 +166,14 @@ class Store {
     virtual Result<void> put_losses(const std::string& pipeline, const std::vector<LossEntry>& losses) = 0;
 
     /// An operator moves positions (offsets set/reset/skip, losses accept): positions + audit entry,
-    /// and, when `abandon_unfinished`, the unfinished plan becomes abandoned in the same write;
+    /// and the open batch that `abandons` names becomes abandoned in the same write: `exists` when another
+    /// one is open by now, or none.
     /// `accept` marks those ledger entries accepted. Partitions not named keep their position;
     /// those in `forget` lose theirs.
     struct Move {
         std::map<plan::TopicPartition, plan::Position> positions;
         std::vector<plan::TopicPartition> forget;
-        bool abandon_unfinished = false;
+        std::optional<std::uint64_t> abandons;
         std::vector<LossEntry> accept;
         ControlEntry audit;
     };

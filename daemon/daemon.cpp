@@ -101,6 +101,7 @@ class Daemon {
                                 .config = [this] { return configuration(); },
                                 .blocking = router_pool_};
         context.live = api::live(engine_);
+        context.make_source = engine_.look_up_sources();
         context.reload = [this] { return reload(); };
         context.metrics = [this] {
             bridge_.sample(engine_.statuses(), engine_.pool_stats(), engine_.memory());

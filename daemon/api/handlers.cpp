@@ -7,21 +7,10 @@ namespace sluice::api {
 
 using pipeline::State;
 
-std::optional<std::string> must_rest(const Api& api, const std::string& name) {
+std::string must_rest(const Api& api, const std::string& name) {
     const auto status = api.status_of(name);
-    if (!status || api.context.live->has_ended(name)) return std::nullopt;
-    switch (status->state) {
-        case State::paused:
-        case State::stopped:
-        case State::failed:
-        case State::done: return std::nullopt;
-        case State::starting:
-        case State::running:
-        case State::caught_up:
-        case State::retrying:
-        case State::stalled: break;
-    }
-    return "pipeline '" + name + "' is " + std::string(pipeline::name_of(status->state)) +
+    const std::string state(status ? pipeline::name_of(status->state) : "starting");
+    return "pipeline '" + name + "' is " + state +
            ": its positions are moved only while it rests. First `sluice pause " + name +
            "`, and when its batch has committed (`sluice status`) this again, then `sluice resume " +
            name + "`";

@@ -66,8 +66,8 @@ boost::asio::awaitable<control::Response> changing(Shared api, Work work) {
     });
 }
 
-/// Positions of a pipeline that runs are its own. Says what to do first, or nullopt.
-std::optional<std::string> must_rest(const Api& api, const std::string& name);
+/// Why the checkpoint of a pipeline that does not rest is not changed, and what to do first.
+std::string must_rest(const Api& api, const std::string& name);
 
 /// An executed change of positions: the pipeline rereads its checkpoint; a failed one runs again.
 void reread(const Api& api, const std::string& name, boost::json::object& answer);

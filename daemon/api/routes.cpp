@@ -29,8 +29,10 @@ using pipeline::State;
 using JsonResult = Result<json::object>;
 
 Response move(const Api& api, const std::string& name, bool execute, auto operation) {
-    if (execute) {
-        if (const auto why = must_rest(api, name)) return conflict(*why);
+    std::shared_ptr<const void> hold;
+    if (execute && api.context.live) {
+        hold = api.context.live->hold(name);
+        if (!hold) return conflict(must_rest(api, name));
     }
     JsonResult answer = operation();
     if (!answer) return error_reply(answer.error());
@@ -256,6 +258,11 @@ Response forget(const Api& api, const Context& context, const std::string& name,
         return conflict("pipeline '" + name +
                         "' is running: remove it from the configuration and reload first");
     }
+    std::shared_ptr<const void> hold;  // no reload starts it meanwhile
+    if (api.context.live) {
+        hold = api.context.live->hold(name);
+        if (!hold) return conflict(must_rest(api, name));
+    }
     return reply(operations::forget(context, name, execute));
 }
 
@@ -339,6 +346,7 @@ Live live(pipeline::Engine& engine) {
                     const auto pipeline = engine.find(name);
                     return pipeline != nullptr && pipeline->has_ended();
                 },
+                [&engine](const std::string& name) { return engine.hold(name); },
                 [&engine] { return engine.memory(); }};
 }
 

@@ -30,6 +30,8 @@ struct Live {
     std::function<bool(const std::string& name)> restart;
     /// True when its loop is over (done, or given up): nothing but a reload starts it again.
     std::function<bool(const std::string& name)> has_ended;
+    /// pipeline::Engine::hold.
+    std::function<std::shared_ptr<const void>(const std::string& name)> hold;
     std::function<pipeline::MemoryUse()> memory = {};
 };
 

@@ -160,7 +160,7 @@ constexpr Key<Config> consumers_table[] = {
       .default_value = "16",
       .minimum = 1,
       .maximum = 1024,
-      .sentence = "Most Kafka consumers at one time, idle ones included."},
+      .sentence = "Most Kafka consumers at one time, idle ones included. Up to half are kept for pipelines that have none."},
      [](Context&, const Value& value, Config& config) {
          config.consumers_capacity = static_cast<int>(value.number);
      }},

@@ -47,15 +47,20 @@ Result<void> set_all(rd_kafka_conf_t* conf, std::initializer_list<Property> prop
     return {};
 }
 
-/// Brings a number that the user may lower down to `limit`. Read back from the configuration, so
-/// that aliases (max.partition.fetch.bytes) count too.
-Result<void> limit_to(rd_kafka_conf_t* conf, const char* name, std::int64_t limit) {
+/// Read back from the configuration, so that aliases (max.partition.fetch.bytes) count too.
+std::int64_t number_of(const rd_kafka_conf_t* conf, const char* name) {
     std::array<char, 64> value{};
     std::size_t size = value.size();
     const auto found = rd_kafka_conf_get(conf, name, value.data(), &size);
     SLUICE_ASSERT(found == RD_KAFKA_CONF_OK);
     const auto number = parse_int64(value.data());
-    if (number && *number <= limit) return {};
+    SLUICE_ASSERT(number);
+    return *number;
+}
+
+/// Brings a number that the user may lower down to `limit`.
+Result<void> limit_to(rd_kafka_conf_t* conf, const char* name, std::int64_t limit) {
+    if (number_of(conf, name) <= limit) return {};
     return set(conf, name, std::to_string(limit));
 }
 
@@ -202,6 +207,10 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     SLUICE_CHECK(limit_to(conf.get(), "queued.max.messages.kbytes", limits.queued_kbytes));
     SLUICE_CHECK(limit_to(conf.get(), "queued.min.messages", limits.queued_messages));
     SLUICE_CHECK(limit_to(conf.get(), "fetch.message.max.bytes", limits.fetch_bytes));
+    // Of a partition whose fetches hold nothing but aborted records, librdkafka asks for twice as much each
+    // time, up to this. It may not be less than message.max.bytes.
+    SLUICE_CHECK(limit_to(conf.get(), "fetch.max.bytes",
+                          std::max<std::int64_t>(limits.fetch_bytes, number_of(conf.get(), "message.max.bytes"))));
     return conf;
 }
 

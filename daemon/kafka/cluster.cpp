@@ -69,11 +69,13 @@ std::span<const rd_kafka_topic_partition_t> elements(const rd_kafka_topic_partit
 class KafkaCluster final : public Cluster {
  public:
     KafkaCluster(std::unique_ptr<Complaint> complaint, Client client,
-                 rd_kafka_IsolationLevel_t isolation, std::string principal)
+                 rd_kafka_IsolationLevel_t isolation, std::string principal,
+                 TellsTopicIds tells_topic_ids)
         : complaint_(std::move(complaint)),
           client_(std::move(client)),
           isolation_(isolation),
-          principal_(std::move(principal)) {}
+          principal_(std::move(principal)),
+          tells_topic_ids_(std::move(tells_topic_ids)) {}
 
     Result<std::string> cluster_id(Milliseconds timeout) override {
         // In short turns: a client that is refused must not hold a thread that others wait for.
@@ -130,8 +132,8 @@ class KafkaCluster final : public Cluster {
     Client client_;
     rd_kafka_IsolationLevel_t isolation_;
     const std::string principal_;
-    bool describes_topics_ = false;  // DescribeTopics was answered once
-    SteadyTime describe_after_{};    // and is not asked before this again, when it was not
+    const TellsTopicIds tells_topic_ids_;  // DescribeTopics was answered once
+    SteadyTime describe_after_{};          // and is not asked before this again, when it was not
     std::string regex_;
     std::optional<TopicPattern> pattern_;  // of regex_
 };
@@ -155,7 +157,7 @@ Result<std::optional<Topics>> KafkaCluster::describe(const std::set<std::string>
     if (system_clock().steady() < describe_after_) return std::optional<Topics>{};
     // At most half of what is left, so that metadata can still answer.
     const auto timeout =
-        std::max(std::min(describes_topics_ ? describe_turn : describe_timeout_max, deadline.left() / 2),
+        std::max(std::min(*tells_topic_ids_ ? describe_turn : describe_timeout_max, deadline.left() / 2),
                  Milliseconds{1});
     auto answer = describe_topics(client_.get(), names, timeout);
     // librdkafka asks the broker that the last metadata named as controller, and waits for that one
@@ -164,12 +166,12 @@ Result<std::optional<Topics>> KafkaCluster::describe(const std::set<std::string>
         answer = describe_topics(client_.get(), names, std::min(describe_timeout_max, deadline.left()));
     }
     if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        describes_topics_ = true;
+        *tells_topic_ids_ = true;
         return std::optional(std::move(answer.topics));
     }
     // Brokers that could tell ids must go on doing so: without them a topic that was created anew
     // would look like the old one.
-    if (describes_topics_) return failed("describing topics", answer.code);
+    if (*tells_topic_ids_) return failed("describing topics", answer.code);
     return std::optional<Topics>{};
 }
 
@@ -494,7 +496,8 @@ Result<std::map<TopicPartition, std::optional<std::int64_t>>> KafkaCluster::comm
 
 }  // namespace
 
-Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings) {
+Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings,
+                                              TellsTopicIds tells_topic_ids) {
     SLUICE_TRY(Conf conf, make_conf(settings, Role::lookup));
     auto complaint = std::make_unique<Complaint>();
     record_complaints(conf.get(), *complaint);
@@ -503,7 +506,8 @@ Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings) {
                                ? RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
                                : RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
     return std::unique_ptr<Cluster>(
-        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client), isolation, settings.principal));
+        std::make_unique<KafkaCluster>(std::move(complaint), std::move(client), isolation, settings.principal,
+                                       std::move(tells_topic_ids)));
 }
 
 }  // namespace sluice::kafka

@@ -1,6 +1,7 @@
 #pragma once
 // What the cluster says: partitions, offsets, ids. Look-ups only; records are read by range_reader.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -43,7 +44,7 @@ struct SubscribePattern { std::string regex; };  ///< ECMAScript, found anywhere
 struct AssignPartitions { std::map<std::string, std::vector<std::int32_t>> partitions; };
 using Subscription = std::variant<SubscribeTopics, SubscribePattern, AssignPartitions>;
 
-/// One pipeline's view of its source cluster, over one client that never consumes.
+/// A source cluster as its clients see it, over one client that never consumes.
 /// Every call blocks up to its timeout (and up to 0.2 s more), and may be made from one thread at a time.
 /// Errors carry librdkafka's text, the operation and topic; authorization errors name the ACL needed.
 class Cluster {
@@ -98,8 +99,13 @@ class Cluster {
         Milliseconds timeout) = 0;
 };
 
+/// Whether the brokers told topic ids once, known to all clients of one cluster: they must go on telling.
+using TellsTopicIds = std::shared_ptr<std::atomic<bool>>;
+
 /// Creates the client; does not wait for the broker. Errors: `configuration` for properties refused.
-Result<std::unique_ptr<Cluster>> open_cluster(const ClientSettings& settings);
+Result<std::unique_ptr<Cluster>> open_cluster(
+    const ClientSettings& settings,
+    TellsTopicIds tells_topic_ids = std::make_shared<std::atomic<bool>>(false));
 
 /// partitions() + offsets(), with the patience a broker's stale replies need: an end below the known
 /// position on an unchanged topic id, or a known partition that is not there, is asked again up to

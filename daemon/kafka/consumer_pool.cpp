@@ -97,6 +97,29 @@ std::unique_ptr<Consumer> ConsumerPool::take_idle(const ClientSettings& settings
     return moved;
 }
 
+void ConsumerPool::share_among(std::size_t pipelines) {
+    const std::lock_guard lock(mutex_);
+    pipelines_ = pipelines;
+    returned_.notify_all();
+}
+
+bool ConsumerPool::may_lease(const std::string& pipeline) const {
+    std::size_t leased = 0;
+    for (const auto& [name, count] : leases_) leased += count;
+    const std::size_t free = options_.capacity - std::min(options_.capacity, leased);
+    const auto own = leases_.find(pipeline);
+    if (own == leases_.end()) return free > 0;
+    const std::size_t without = pipelines_ - std::min(pipelines_, leases_.size());
+    const std::size_t kept = std::min(without, options_.capacity / 2);
+    // Beside one that took all the others may have, each still gets its part of the rest.
+    return free > kept || (free > 0 && own->second < options_.capacity / 2 / leases_.size());
+}
+
+void ConsumerPool::count_returned(const std::string& pipeline) {
+    const auto found = leases_.find(pipeline);
+    if (--found->second == 0) leases_.erase(found);
+}
+
 Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
                                   const plan::TopicPartition& topic_partition, std::int64_t from,
                                   std::int32_t leader_epoch, std::optional<std::size_t> lane,
@@ -105,21 +128,23 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
     std::unique_ptr<Consumer> evicted;  // closed outside the lock: closing waits for threads
     {
         std::unique_lock lock(mutex_);
+        const auto may_go_on = [&] {
+            return may_lease(settings.pipeline) && (!idle_.empty() || clients_ < options_.capacity);
+        };
         while (true) {
-            consumer = take_idle(settings, topic_partition, from, lane);
-            if (consumer || clients_ < options_.capacity) break;
-            if (!idle_.empty()) {  // all of them with other settings
-                evicted = std::move(idle_.front());
-                retire(*evicted);
-                idle_.pop_front();
-                --clients_;
-                ++stats_.evictions;
-                break;
-            }
-            if (!returned_.wait(lock, stop, [&] { return !idle_.empty() || clients_ < options_.capacity; })) {
+            if (!returned_.wait(lock, stop, may_go_on)) {
                 return Error{ErrorCode::stopping, "stopped while waiting for a consumer"};
             }
+            consumer = take_idle(settings, topic_partition, from, lane);
+            if (consumer || clients_ < options_.capacity) break;
+            // All idle ones have other settings.
+            evicted = std::move(idle_.front());
+            retire(*evicted);
+            idle_.pop_front();
+            --clients_;
+            ++stats_.evictions;
         }
+        ++leases_[settings.pipeline];
         if (!consumer) {
             ++clients_;
             ++stats_.misses;
@@ -151,7 +176,8 @@ Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& setti
         all_.insert(made->get());
     } else {
         --clients_;
-        returned_.notify_one();
+        count_returned(settings.pipeline);
+        returned_.notify_all();
     }
     return made;
 }
@@ -203,6 +229,7 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
     if (reusable && !too_much && !read_on) consumer->unassign();
     {
         const std::lock_guard lock(mutex_);
+        count_returned(consumer->settings().pipeline);
         if (too_much) {
             fetch_less(*consumer);
             reusable = false;
@@ -220,7 +247,7 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
         const std::lock_guard lock(mutex_);
         --clients_;
     }
-    returned_.notify_one();
+    returned_.notify_all();  // who waits for its share, and who waits for any
 }
 
 void ConsumerPool::tidy() {

@@ -87,6 +87,10 @@ class ConsumerPool {
                         std::int64_t from, std::int32_t leader_epoch,
                         std::optional<std::size_t> lane, const std::stop_token& stop);
 
+    /// How many pipelines there are (1). Of those consumers that are free, as many are kept for pipelines
+    /// that have none, half of the capacity at most, so that one whose sink hangs does not take them all.
+    void share_among(std::size_t pipelines);
+
     /// Unassigns and closes what has been idle for too long, and what holds too much. Called about once a
     /// second.
     void tidy();
@@ -100,6 +104,8 @@ class ConsumerPool {
     void give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on);
     Result<std::unique_ptr<Consumer>> make(const ClientSettings& settings);
     // With the lock held.
+    [[nodiscard]] bool may_lease(const std::string& pipeline) const;
+    void count_returned(const std::string& pipeline);
     void retire(const Consumer& consumer);
     void keep_within_memory();
     void fetch_less(const Consumer& consumer);
@@ -117,6 +123,8 @@ class ConsumerPool {
     /// Where a fetch brought too much: what new clients ask for at once.
     std::map<ClientSettings, std::int32_t> fetch_bytes_;
     std::size_t clients_ = 0;                    ///< idle, leased and being made
+    std::size_t pipelines_ = 1;
+    std::map<std::string, std::size_t> leases_;  ///< by pipeline, of those that have any
     PoolStats stats_;
 };
 

@@ -37,12 +37,13 @@ std::vector<std::string> configured_names(const Context& context) {
 }  // namespace
 
 pipeline::SourceFactory look_up_sources() {
-    kafka::PoolOptions options;
-    options.capacity = 1;
+    struct Clients {
+        kafka::ConsumerPool consumers{{.capacity = 1}};
+        kafka::LookupClients lookups;
+    };
     // Shared by every copy of the factory, and by nobody else: sources are used and gone before it.
-    auto pool = std::make_shared<kafka::ConsumerPool>(options);
-    return [pool](const config::Pipeline& pipeline) {
-        return pipeline::make_kafka_source(pipeline, *pool);
+    return [clients = std::make_shared<Clients>()](const config::Pipeline& pipeline) {
+        return pipeline::make_kafka_source(pipeline, clients->consumers, clients->lookups);
     };
 }
 

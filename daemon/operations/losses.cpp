@@ -140,14 +140,14 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     if (state.unfinished &&
         std::any_of(state.unfinished->ranges.begin(), state.unfinished->ranges.end(),
                     [&](const auto& planned) { return concerned.contains(planned.range.topic_partition); })) {
-        move.abandon_unfinished = true;
+        move.abandons = state.unfinished->batch_id;
         answer["abandons"] = state.unfinished->batch_id;
         notes.emplace_back("batch " + std::to_string(state.unfinished->batch_id) +
                            " can't be read as planned and becomes abandoned; what is left of its ranges is "
                            "planned again under a new id. The sink is asked first: a batch that it has "
                            "already is committed instead, and this is decided anew");
     }
-    if (move.abandon_unfinished) {
+    if (move.abandons) {
         // What is new to the pipeline was promised from the plan's beginning on.
         for (const plan::StartAt& start : decision.starts) {
             if (state.positions.contains(start.topic_partition)) continue;
@@ -161,13 +161,12 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
     answer["records_lost"] = records_lost(move.accept);
     if (!execute || move.accept.empty()) return answer;
 
-    if (move.abandon_unfinished) {
-        const std::uint64_t batch = state.unfinished->batch_id;
+    if (move.abandons) {
         SLUICE_TRY(const Fate fate, settle_unfinished(context, *configuration, state));
         if (fate == Fate::delivered) {
             SLUICE_TRY(json::object anew, accept_losses(context, pipeline, execute));
             anew["executed"] = true;  // the batch's COMMIT, at least
-            anew["notes"].as_array().emplace_back(delivered_note(batch));
+            anew["notes"].as_array().emplace_back(delivered_note(*move.abandons));
             return anew;
         }
     }

@@ -302,8 +302,9 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
     SLUICE_TRY(Intent intent, intend(context, *configuration, request, state, cluster));
     Prepared prepared = prepare(intent, state.positions, cluster.facts, intent.notes);
     auto& move = prepared.move;
-    move.abandon_unfinished =
-        intent.replacement || (state.unfinished && reads_any(*state.unfinished, move.positions));
+    if (state.unfinished && (intent.replacement || reads_any(*state.unfinished, move.positions))) {
+        move.abandons = state.unfinished->batch_id;
+    }
 
     json::object answer;
     answer["pipeline"] = pipeline;
@@ -314,11 +315,10 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
     answer["unchanged"] = prepared.unchanged;
     answer["abandons"] = nullptr;
     answer["replans"] = nullptr;
-    if (move.abandon_unfinished) {
-        const std::uint64_t batch = state.unfinished->batch_id;
-        answer["abandons"] = batch;
+    if (move.abandons) {
+        answer["abandons"] = *move.abandons;
         intent.notes.push_back(
-            "batch " + std::to_string(batch) +
+            "batch " + std::to_string(*move.abandons) +
             " has no outcome and becomes abandoned; its ranges are planned again under a new id. The sink "
             "is asked first: a batch that it has already is committed instead, and this is decided anew");
     }
@@ -327,16 +327,15 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
                              {"ranges", to_json(intent.replacement->ranges)}};
     }
     answer["notes"] = json::value_from(intent.notes);
-    const bool something = move.abandon_unfinished || !move.positions.empty();
+    const bool something = move.abandons || !move.positions.empty();
     if (!request.execute || !something) return answer;
 
-    if (move.abandon_unfinished) {
-        const std::uint64_t batch = state.unfinished->batch_id;
+    if (move.abandons) {
         SLUICE_TRY(const Fate fate, settle_unfinished(context, *configuration, state));
         if (fate == Fate::delivered) {
             SLUICE_TRY(json::object anew, move_offsets(context, pipeline, request));
             anew["executed"] = true;  // the batch's COMMIT, at least
-            anew["notes"].as_array().emplace_back(delivered_note(batch));
+            anew["notes"].as_array().emplace_back(delivered_note(*move.abandons));
             return anew;
         }
     }

@@ -206,7 +206,9 @@ class Execution {
     std::optional<checkpoints::DirectoryLock> lock_;
     std::unique_ptr<checkpoints::Store> store_;
     kafka::ConsumerPool pool_{pool_options(replay_.workers)};
-    std::unique_ptr<pipeline::Source> source_ = pipeline::make_kafka_source(replay_.pipeline, pool_);
+    kafka::LookupClients lookups_;
+    std::unique_ptr<pipeline::Source> source_ =
+        pipeline::make_kafka_source(replay_.pipeline, pool_, lookups_);
     std::atomic<bool> stopping_{false};
     std::unique_ptr<sink::Sink> sink_;
     asio::thread_pool workers_;

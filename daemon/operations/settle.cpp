@@ -75,7 +75,7 @@ Result<json::object> replan(const Context& context, const std::string& pipeline,
         return answer;
     }
     checkpoints::Store::Move move;
-    move.abandon_unfinished = true;
+    move.abandons = state.unfinished->batch_id;
     move.audit = {context.clock.wall(), "batches replan", "batch " + batch + " abandoned"};
     SLUICE_CHECK(context.store.put_move(pipeline, move));
     notes.emplace_back("the sink does not have batch " + batch +

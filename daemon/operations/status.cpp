@@ -121,6 +121,8 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
     object["unaccepted_losses"] = std::count_if(losses.begin(), losses.end(),
                                                 [](const auto& entry) { return !entry.accepted; });
     object["plugin"] = configuration->sink.plugin;
+    object["guarantee"] = nullptr;
+    if (live != nullptr && !live->guarantee.empty()) object["guarantee"] = live->guarantee;
     const std::string& cluster =
         live != nullptr && !live->cluster_id.empty() ? live->cluster_id : state.cluster_id;
     object["cluster_id"] = nullptr;

@@ -23,7 +23,8 @@ namespace sluice::operations {
 ///  "records_committed":…|null,"records_dead_lettered":…|null,"bytes_committed":…|null,"batches_committed":…|null,  since the start
 ///  "backlog":…|null,              offsets, as of the last trigger
 ///  "records_lost":…,"unaccepted_losses":0,                                 of the whole ledger
-///  "plugin":"file","cluster_id":"…"|null,
+///  "plugin":"file","guarantee":"exactly-once"|null,   of the sink with its options, while a daemon runs it
+///  "cluster_id":"…"|null,
 ///  "retention_headroom":[{"topic","partition","seconds":10800}],   until retention may delete what is
 ///       unread, the shortest first; absent where unknown, [] for a pipeline that keeps up
 ///  "partitions":[{"topic","partition","position":8123,"latest":8200|null}]}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -21,13 +22,15 @@ kafka::PoolOptions pool_options(const config::Config& config) {
     return options;
 }
 
-/// A thread of its own for every pipeline beside the shared ones, so that a sink that hangs holds up
-/// nobody else; bounded, because a thousand idle pipelines need no thousand threads.
-std::size_t worker_threads(const config::Config& config) {
+/// A thread of its own for every pipeline there is at the start, beside the shared ones, so that a sink that
+/// hangs, or a cluster that is away, holds up nobody else; bounded, because a thousand idle pipelines need no thousand threads.
+std::size_t threads(int shared, const config::Config& config) {
     constexpr std::size_t own_max = 64;
-    return static_cast<std::size_t>(config.workers) +
-           std::min(config.pipelines.size(), own_max);
+    return static_cast<std::size_t>(shared) + std::min(config.pipelines.size(), own_max);
 }
+
+constexpr int lookup_threads = 4;
+constexpr int disk_threads = 4;  ///< writes that wait together share one sync
 
 }  // namespace
 
@@ -37,10 +40,13 @@ class Engine::Impl {
          const Clock& clock)
         : io_(std::move(io)),
           consumers_(pool_options(config), clock),
-          control_(4),
-          workers_(worker_threads(config)),
+          lookup_clients_(clock),
+          lookups_(threads(lookup_threads, config)),
+          disk_(disk_threads),
+          workers_(threads(config.workers, config)),
           environment_{.io = io_,
-                       .control = control_.get_executor(),
+                       .lookups = lookups_.get_executor(),
+                       .disk = disk_.get_executor(),
                        .workers = workers_.get_executor(),
                        .store = store,
                        .clock = clock,
@@ -49,6 +55,7 @@ class Engine::Impl {
           tidy_timer_(io_),
           retention_timer_(io_),
           idle_(io_, asio::steady_timer::time_point::max()) {
+        consumers_.share_among(config.pipelines.size());
         history_ = {config.history_age, config.history_size};
         environment_.observer = [this](const Status& status, const checkpoints::Commit* commit) {
             const std::lock_guard lock(mutex_);
@@ -60,7 +67,8 @@ class Engine::Impl {
 
     ~Impl() {
         workers_.join();
-        control_.join();
+        lookups_.join();
+        disk_.join();
     }
 
     struct Running {
@@ -68,12 +76,17 @@ class Engine::Impl {
         config::Pipeline config;
     };
 
-    void spawn(const config::Pipeline& config, const Plugins& plugins) {
+    /// Later, where somebody is changing its checkpoint.
+    void spawn(const config::Pipeline& config, const std::shared_ptr<const sink::Plugin>& plugin) {
         auto pipeline = std::make_shared<Pipeline>(
-            environment_, config, plugins.at(config.sink.plugin),
-            [this](const config::Pipeline& c) { return make_kafka_source(c, consumers_); });
+            environment_, config, plugin,
+            [this](const config::Pipeline& c) { return make_kafka_source(c, consumers_, lookup_clients_); });
         {
             const std::lock_guard lock(mutex_);
+            if (held_.contains(config.name)) {
+                waiting_[config.name] = {config, plugin};
+                return;
+            }
             running_[config.name] = {pipeline, config};
         }
         ++live_;
@@ -81,6 +94,46 @@ class Engine::Impl {
             if (thrown) log::error("a pipeline ended by an exception", {{"pipeline", pipeline->config().name}});
             asio::post(io_, [this] { ended(); });
         });
+    }
+
+    std::shared_ptr<const void> hold(const std::string& name) {
+        std::shared_ptr<Pipeline> pipeline;
+        {
+            const std::lock_guard lock(mutex_);
+            if (held_.contains(name)) return nullptr;
+            if (const auto found = running_.find(name); found != running_.end()) {
+                pipeline = found->second.pipeline;
+                if (!pipeline->hold()) return nullptr;
+            }
+            held_.insert(name);
+        }
+        return {this, [this, name, pipeline](const void*) {
+                    {
+                        const std::lock_guard lock(mutex_);
+                        held_.erase(name);
+                    }
+                    if (pipeline) {
+                        pipeline->release();
+                        // A reload may have let go of it: it lives until it has heard of the release.
+                        asio::post(pipeline->strand(), [pipeline] {});
+                    }
+                    asio::post(io_, [this, name] { spawn_waiting(name); });
+                }};
+    }
+
+    /// What a reload wanted to start while it was held.
+    void spawn_waiting(const std::string& name) {
+        std::optional<Waiting> waiting;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto found = waiting_.find(name);
+            if (found == waiting_.end() || held_.contains(name)) return;
+            waiting = std::move(found->second);
+            waiting_.erase(found);
+        }
+        if (stopping_) return;
+        log::info("reload: starting", {{"pipeline", name}});
+        spawn(waiting->config, waiting->plugin);
     }
 
     void ended() {
@@ -103,9 +156,13 @@ class Engine::Impl {
             boost::system::error_code cancelled;
             co_await tidy_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
             if (stopping_) break;
-            auto tidied = co_await run_on(control_.get_executor(), [this, second]() -> Result<void> {
+            co_await run_on(lookups_.get_executor(), [this]() -> Result<void> {
                 consumers_.tidy();
-                if (second % 60 != 0) return {};
+                lookup_clients_.tidy();
+                return {};
+            });
+            if (second % 60 != 0) continue;
+            auto tidied = co_await run_on(disk_.get_executor(), [this] {
                 return environment_.store.trim_history(history_, environment_.clock.wall());
             });
             if (!tidied) log::warning("history was not trimmed", {{"error", tidied.error().message}});
@@ -113,7 +170,7 @@ class Engine::Impl {
     }
 
     /// Once a minute, for pipelines that do not keep up, whatever they are doing: how long until
-    /// retention takes what they have not read. On look-up clients of its own, one pipeline at a time.
+    /// retention takes what they have not read. One pipeline at a time.
     asio::awaitable<void> watch_retention() {
         for (Milliseconds pause{5'000}; !stopping_; pause = Milliseconds{60'000}) {
             retention_timer_.expires_after(pause);
@@ -121,7 +178,7 @@ class Engine::Impl {
             co_await retention_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
             std::vector<std::string> names;
             for (const auto& pipeline : all()) names.push_back(pipeline->config().name);
-            co_await run_on(control_.get_executor(), [&]() -> Result<void> {
+            co_await run_on(lookups_.get_executor(), [&]() -> Result<void> {
                 std::erase_if(watched_, [&](const auto& entry) {
                     return std::find(names.begin(), names.end(), entry.first) == names.end();
                 });
@@ -129,13 +186,13 @@ class Engine::Impl {
             });
             for (const std::string& name : names) {
                 if (stopping_) break;
-                co_await run_on(control_.get_executor(),
+                co_await run_on(lookups_.get_executor(),
                                 [&]() -> Result<void> { return look_at_retention(name), Result<void>{}; });
             }
         }
     }
 
-    /// [control pool, one at a time]
+    /// [look-up pool, one at a time]
     void look_at_retention(const std::string& name) {
         std::shared_ptr<Pipeline> pipeline;
         {
@@ -166,7 +223,7 @@ class Engine::Impl {
         SLUICE_TRY(const auto state, environment_.store.load(config.name));
         Watched& watched = watched_[config.name];
         if (!watched.source || watched.config != config) {
-            watched = {config, make_kafka_source(config, consumers_)};
+            watched = {config, make_kafka_source(config, consumers_, lookup_clients_)};
         }
         return watched.source->headroom(state.positions, environment_.clock.wall());
     }
@@ -180,7 +237,9 @@ class Engine::Impl {
 
     asio::any_io_executor io_;
     kafka::ConsumerPool consumers_;
-    asio::thread_pool control_;
+    kafka::LookupClients lookup_clients_;
+    asio::thread_pool lookups_;
+    asio::thread_pool disk_;
     asio::thread_pool workers_;
     Environment environment_;
     asio::steady_timer tidy_timer_;
@@ -189,7 +248,7 @@ class Engine::Impl {
         config::Pipeline config;
         std::unique_ptr<Source> source;
     };
-    std::map<std::string, Watched> watched_;  ///< [control pool]
+    std::map<std::string, Watched> watched_;  ///< [look-up pool]
     asio::steady_timer idle_;  ///< cancelled whenever a pipeline ends
     checkpoints::HistoryLimit history_;
     std::function<void()> all_ended_;
@@ -199,6 +258,12 @@ class Engine::Impl {
 
     mutable std::mutex mutex_;  ///< guards what other threads may look at
     std::map<std::string, Running> running_;
+    std::set<std::string> held_;
+    struct Waiting {
+        config::Pipeline config;
+        std::shared_ptr<const sink::Plugin> plugin;
+    };
+    std::map<std::string, Waiting> waiting_;  ///< to be started once they are not held
     std::function<void(const Status&, const checkpoints::Commit*)> observer_;
 };
 
@@ -208,20 +273,24 @@ Engine::Engine(asio::any_io_executor io, const config::Config& config, checkpoin
 Engine::~Engine() = default;
 
 void Engine::start(const config::Config& config, const Plugins& plugins) {
-    for (const auto& pipeline : config.pipelines) impl_->spawn(pipeline, plugins);
+    for (const auto& pipeline : config.pipelines) {
+        impl_->spawn(pipeline, plugins.at(pipeline.sink.plugin));
+    }
     if (config.pipelines.empty() && impl_->all_ended_) asio::post(impl_->io_, impl_->all_ended_);
 }
 
 /// Pipelines that leave are seen, and can be aborted, until they have ended; one that comes waits only for
-/// its own predecessor.
+/// its own predecessor. One whose checkpoint is being changed comes when that is done.
 asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins& plugins) {
     impl_->changing_ = true;
     impl_->history_ = {config.history_age, config.history_size};
+    impl_->consumers_.share_among(config.pipelines.size());
     std::map<std::string, const config::Pipeline*> coming;
     for (const auto& pipeline : config.pipelines) coming[pipeline.name] = &pipeline;
     std::map<std::string, std::shared_ptr<Pipeline>> leaving;
     {
         const std::lock_guard lock(impl_->mutex_);
+        impl_->waiting_.clear();
         for (const auto& [name, running] : impl_->running_) {
             const auto found = coming.find(name);
             const bool same = found != coming.end() && *found->second == running.config;
@@ -251,7 +320,7 @@ asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins
         std::erase_if(coming, [&](const auto& entry) {
             if (impl_->stopping_ || leaving.contains(entry.first)) return false;
             log::info("reload: starting", {{"pipeline", entry.first}});
-            impl_->spawn(*entry.second, plugins);
+            impl_->spawn(*entry.second, plugins.at(entry.second->sink.plugin));
             return true;
         });
         if (leaving.empty()) break;
@@ -300,11 +369,19 @@ std::shared_ptr<Pipeline> Engine::find(const std::string& name) const {
     return found == impl_->running_.end() ? nullptr : found->second.pipeline;
 }
 
+std::shared_ptr<const void> Engine::hold(const std::string& name) { return impl_->hold(name); }
+
 kafka::PoolStats Engine::pool_stats() const { return impl_->consumers_.stats(); }
 
 MemoryUse Engine::memory() const {
     const kafka::PoolStats pool = pool_stats();
     return {impl_->environment_.memory_max, pool.memory_max, pool.queued_bytes, pool.handed_bytes};
+}
+
+SourceFactory Engine::look_up_sources() {
+    return [impl = impl_.get()](const config::Pipeline& config) {
+        return make_kafka_source(config, impl->consumers_, impl->lookup_clients_);
+    };
 }
 
 int Engine::exit_code() const {

@@ -18,7 +18,7 @@ namespace sluice::pipeline {
 
 using Plugins = std::map<std::string, std::shared_ptr<const sink::Plugin>>;
 
-/// Confined to the io_context's thread, but for statuses() and find(), which are safe from any.
+/// Confined to the io_context's thread, but for statuses(), find() and hold(), which are safe from any.
 class Engine {
  public:
     /// `store` and `clock` outlive it.
@@ -44,8 +44,14 @@ class Engine {
 
     [[nodiscard]] std::vector<Status> statuses() const;
     [[nodiscard]] std::shared_ptr<Pipeline> find(const std::string& name) const;
+    /// For a change of a pipeline's checkpoint: until what is returned is destroyed, the pipeline of that
+    /// name stays at rest, or is not started: a reload starts it afterwards. Null while it does not rest.
+    [[nodiscard]] std::shared_ptr<const void> hold(const std::string& name);
     [[nodiscard]] kafka::PoolStats pool_stats() const;
     [[nodiscard]] MemoryUse memory() const;
+
+    /// Sources that only ask, over the clients that the pipelines ask with; they must be gone before this is.
+    [[nodiscard]] SourceFactory look_up_sources();
 
     /// 0; 1 when a pipeline FAILED; 75 when one gave up retrying (1 wins).
     [[nodiscard]] int exit_code() const;

@@ -59,10 +59,11 @@ class KafkaSource final : public Source {
     using Positions = std::map<plan::TopicPartition, plan::Position>;
 
  public:
-    KafkaSource(const config::Pipeline& pipeline, kafka::ConsumerPool& pool)
+    KafkaSource(const config::Pipeline& pipeline, kafka::ConsumerPool& pool, kafka::LookupClients& lookups)
         : config_(pipeline.source),
           subscription_(subscription_of(pipeline.source.subscription)),
           pool_(pool),
+          lookups_(lookups),
           settings_(std::make_shared<const kafka::ClientSettings>(
               kafka::ClientSettings{pipeline.source.kafka, pipeline.name,
                                     pipeline.source.isolation_level, principal_shown(pipeline.source)})) {}
@@ -159,8 +160,7 @@ class KafkaSource final : public Source {
     }
 
     void release() override {
-        pool_.forget(*settings_in_force());
-        cluster_.reset();
+        pool_.forget(*settings_in_force());  // look-up clients remember nothing, and others use them
     }
 
  private:
@@ -209,17 +209,16 @@ class KafkaSource final : public Source {
         return settings_;
     }
 
-    /// Asks with the client there is, or with a new one where credentials have been read again.
+    /// A client that was refused is not used again: credentials are read anew.
     template <class Question>
     auto look_up(Question question) -> std::invoke_result_t<Question, kafka::Cluster&> {
         const Settings settings = settings_in_force();
-        if (!cluster_ || cluster_settings_ != settings) {
-            cluster_.reset();
-            SLUICE_TRY(cluster_, kafka::open_cluster(*settings));
-            cluster_settings_ = settings;
+        SLUICE_TRY(kafka::LookupLoan loan, lookups_.borrow(*settings));
+        auto answer = question(loan.cluster());
+        if (!answer && answer.error().code == ErrorCode::denied) {
+            loan.discard();
+            SLUICE_CHECK(renew(settings));
         }
-        auto answer = question(*cluster_);
-        if (!answer && answer.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
         return answer;
     }
 
@@ -227,15 +226,18 @@ class KafkaSource final : public Source {
     /// try is made by new clients, which read certificates anew too. So the broker sees one login for
     /// each try, instead of librdkafka's several a second.
     Result<void> renew(const Settings& refused) {
+        bool is_changed = false;
         {
             const std::lock_guard lock(settings_mutex_);
             if (settings_ != refused) return {};  // somebody was faster
             SLUICE_TRY(auto credentials, config::resolve_again(config_));
             auto renewed = std::make_shared<kafka::ClientSettings>(*refused);
             renewed->properties = std::move(credentials.properties);
+            is_changed = renewed->properties != refused->properties;
             settings_ = std::move(renewed);
         }
         pool_.forget(*refused);
+        if (is_changed) lookups_.forget(*refused);
         return {};
     }
 
@@ -333,10 +335,9 @@ class KafkaSource final : public Source {
     const config::Source config_;
     const kafka::Subscription subscription_;
     kafka::ConsumerPool& pool_;
+    kafka::LookupClients& lookups_;
     mutable std::mutex settings_mutex_;  ///< several workers read, and may be refused, at once
     Settings settings_;
-    std::unique_ptr<kafka::Cluster> cluster_;  ///< made with cluster_settings_
-    Settings cluster_settings_;
 
     struct Age {
         plan::Position position;
@@ -351,7 +352,9 @@ Result<std::map<plan::TopicPartition, Milliseconds>> KafkaSource::headroom(
     SLUICE_TRY(const auto found, facts({}, std::stop_token{}));
     std::set<std::string> topics;
     for (const auto& fact : found) topics.insert(fact.topic_partition.topic);
-    SLUICE_TRY(const auto configs, cluster_->topic_configs(topics, look_up_timeout));
+    SLUICE_TRY(const auto configs, look_up([&](kafka::Cluster& cluster) {
+                   return cluster.topic_configs(topics, look_up_timeout);
+               }));
 
     std::map<plan::TopicPartition, Age> ages;
     for (const auto& fact : found) {
@@ -376,7 +379,9 @@ Result<std::map<plan::TopicPartition, Milliseconds>> KafkaSource::headroom(
             if (const auto time = plan::next_question(age.written, age.retention)) questions[tp] = *time;
         }
         if (questions.empty()) break;
-        SLUICE_TRY(const auto answers, cluster_->offsets_at(questions, look_up_timeout));
+        SLUICE_TRY(const auto answers, look_up([&](kafka::Cluster& cluster) {
+                       return cluster.offsets_at(questions, look_up_timeout);
+                   }));
         for (const auto& [tp, time] : questions) {
             const auto answer = answers.find(tp);
             if (answer == answers.end()) {
@@ -395,8 +400,8 @@ Result<std::map<plan::TopicPartition, Milliseconds>> KafkaSource::headroom(
 }  // namespace
 
 std::unique_ptr<Source> make_kafka_source(const config::Pipeline& pipeline,
-                                          kafka::ConsumerPool& pool) {
-    return std::make_unique<KafkaSource>(pipeline, pool);
+                                          kafka::ConsumerPool& pool, kafka::LookupClients& lookups) {
+    return std::make_unique<KafkaSource>(pipeline, pool, lookups);
 }
 
 }  // namespace sluice::pipeline

@@ -153,6 +153,14 @@ asio::awaitable<void> Pipeline::Impl::rest_after_failure(const Error& error) {
     if (restart_wanted_) restarts_ = 0;
 }
 
+/// Somebody else may be changing the checkpoint: nothing moves before that is done.
+asio::awaitable<void> Pipeline::Impl::leave_rest() {
+    for (Rest resting = Rest::resting;
+         !shutting_down_ && !rest_.compare_exchange_strong(resting, Rest::none); resting = Rest::resting) {
+        co_await wake_->wait(Alarm::never);
+    }
+}
+
 // ---- the outermost loop ----------------------------------------------------------------------------
 
 asio::awaitable<void> Pipeline::Impl::run() {
@@ -170,22 +178,25 @@ asio::awaitable<void> Pipeline::Impl::run() {
         if (!keeps_sink || (!done && done.error().code != ErrorCode::stopping)) {
             co_await close_sink();
             if (source_) {
-                co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+                co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
                 source_.reset();
             }
         }
         if (shutting_down_) break;
         if (done && *done) {
+            rest_ = Rest::resting;
             enter(State::done);
             break;
         }
         if (wanted_ != checkpoints::RunState::running) {
+            rest_ = Rest::resting;
             enter(wanted_ == checkpoints::RunState::paused ? State::paused : State::stopped);
             log::info(wanted_ == checkpoints::RunState::paused ? "paused" : "stopped",
                       {{"pipeline", config_.name}});
             publish();
             const auto left = wanted_;
             while (!shutting_down_ && wanted_ == left && !restart_wanted_) co_await wake_->wait(Alarm::never);
+            co_await leave_rest();
             continue;
         }
         if (!done && done.error().retriable) {
@@ -205,21 +216,25 @@ asio::awaitable<void> Pipeline::Impl::run() {
             const Error& error = done.error();
             const bool gave_up = error.code == ErrorCode::unavailable || error.retriable;
             exit_code_ = gave_up ? 75 : 1;
+            rest_ = Rest::resting;
             enter(State::failed, error.message, error.code);
             log::error("failed", {{"pipeline", config_.name},
                                   {"code", name_of(error.code)},
                                   {"error", error.message}});
             if (config_.trigger.kind != config::TriggerKind::processing_time) break;
             co_await rest_after_failure(error);
+            co_await leave_rest();
             exit_code_ = 0;
         }
     }
     co_await close_sink();
     if (source_) {
-        co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+        co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
         source_.reset();
     }
     publish();
+    Rest moving = Rest::none;
+    rest_.compare_exchange_strong(moving, Rest::resting);
     ended_ = true;
 }
 
@@ -246,6 +261,14 @@ void Pipeline::set_run_state(checkpoints::RunState state) {
 }
 void Pipeline::restart() {
     impl_->request([impl = impl_.get()] { impl->restart_wanted_ = true; });
+}
+bool Pipeline::hold() {
+    auto resting = Impl::Rest::resting;
+    return impl_->rest_.compare_exchange_strong(resting, Impl::Rest::held);
+}
+void Pipeline::release() {
+    impl_->rest_ = Impl::Rest::resting;
+    impl_->request([] {});  // it may wait to leave
 }
 Status Pipeline::status() const { return impl_->status(); }
 void Pipeline::set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {

@@ -23,7 +23,10 @@ namespace sluice::pipeline {
 /// What all pipelines of a daemon share; outlives them.
 struct Environment {
     boost::asio::any_io_executor io;
-    boost::asio::any_io_executor control;  ///< look-ups and the store: short blocking calls
+    // Blocking calls wait where they hold up only their like: a cluster that is away keeps a look-up for
+    // seconds, and nobody's checkpoint with it.
+    boost::asio::any_io_executor lookups;  ///< what asks the brokers
+    boost::asio::any_io_executor disk;     ///< what calls the store
     boost::asio::any_io_executor workers;  ///< ranges and plugin calls
     checkpoints::Store& store;
     const Clock& clock;
@@ -67,6 +70,12 @@ class Pipeline {
     void set_run_state(checkpoints::RunState state);
     /// Leaves FAILED or a back-off behind at once; otherwise reopens source and sink.
     void restart();
+
+    /// For a change of its checkpoint by somebody else. At rest (PAUSED, STOPPED, FAILED, ended) it stays
+    /// there until release(), whatever is asked of it meanwhile, but for its end; false while it does not
+    /// rest. One holder at a time; safe from any thread.
+    bool hold();
+    void release();
 
     [[nodiscard]] Status status() const;
 

@@ -41,6 +41,7 @@ class Pipeline::Impl {
         dead_letters_ = environment.make_dead_letters(config_);
         status_.name = config_.name;
         status_.plugin = config_.sink.plugin;
+        status_.guarantee = sink::name_of(plugin_->guarantee_with(config_.sink.settings));
         status_.since = env_.clock.wall();
         step_since_ = env_.clock.steady();
     }
@@ -73,6 +74,8 @@ class Pipeline::Impl {
     std::atomic<bool> stopping_{false};  ///< what plugins see
     std::atomic<int> exit_code_{0};
     std::atomic<bool> ended_{false};
+    enum class Rest { none, resting, held };
+    std::atomic<Rest> rest_{Rest::none};
 
  private:
     /// Why a step gives up without an error of its own: somebody wants something else.
@@ -87,8 +90,12 @@ class Pipeline::Impl {
     Milliseconds elapsed_since_last_run() const;
 
     template <class Work>
-    auto control(Work work) {
-        return run_on(env_.control, std::move(work));
+    auto look_up(Work work) {
+        return run_on(env_.lookups, std::move(work));
+    }
+    template <class Work>
+    auto on_disk(Work work) {
+        return run_on(env_.disk, std::move(work));
     }
     template <class Step>
     auto with_retries(const char* stage, Step step) -> decltype(step());
@@ -96,6 +103,7 @@ class Pipeline::Impl {
     asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
 
     asio::awaitable<void> rest_after_failure(const Error& error);
+    asio::awaitable<void> leave_rest();
     /// What it does from now on, without waiting for anything else.
     void begin_step(const char* step);
 

@@ -16,7 +16,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::check_topics(const checkpoints::Pl
         if (!planned.topic_id.empty()) topics.insert(planned.range.topic_partition.topic);
     }
     if (topics.empty()) co_return Result<void>{};
-    auto ids = co_await control([&] { return source_->topic_ids(topics); });
+    auto ids = co_await look_up([&] { return source_->topic_ids(topics); });
     if (!ids) co_return std::move(ids).error();
     const auto changed = plan::changed_topics(plan.ranges, *ids);
     if (changed.empty()) co_return Result<void>{};
@@ -30,7 +30,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::check_topics(const checkpoints::Pl
 asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Plan& plan,
                                                            const Error& cause) {
     // Consumers remember where a log ended, which may not be true of it any more.
-    co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+    co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
     // The plan was made of ends that were there: one below them may be the old answer of a new leader.
     auto known = state_.positions;
     for (const plan::PlannedRange& planned : plan.ranges) {
@@ -49,7 +49,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
         co_return Error{ErrorCode::unavailable, cause.message, true};
     }
     if (config_.source.fail_on_data_loss) {
-        auto noted = co_await control([&] {
+        auto noted = co_await on_disk([&] {
             return env_.store.put_losses(config_.name, as_entries(lost.losses, plan.batch_id, false));
         });
         if (!noted) co_return std::move(noted).error();
@@ -67,7 +67,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
     }
     // Written down before the sink has the rest: once it has, a crash leaves nobody who would look again.
     auto entries = as_entries(lost.losses, plan.batch_id, true);
-    auto noted = co_await control([&] { return env_.store.put_losses(config_.name, entries); });
+    auto noted = co_await on_disk([&] { return env_.store.put_losses(config_.name, entries); });
     if (!noted) co_return std::move(noted).error();
     adjustments_ = std::move(lost.read_from);
     next_of_plan_ = std::move(lost.next);
@@ -80,7 +80,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
 asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Plan& plan,
                                                            const plan::PlanLosses& lost) {
     checkpoints::Store::Move move;
-    move.abandon_unfinished = true;
+    move.abandons = plan.batch_id;
     move.positions = lost.next;
     move.accept = as_entries(lost.losses, plan.batch_id, true);
     // What is new to the pipeline was promised from the plan's beginning on.
@@ -102,7 +102,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Pl
                   "batch " + std::to_string(plan.batch_id) + ", " +
                       std::to_string(lost.losses.size()) + " partitions, " + std::to_string(count) +
                       " offsets"};
-    auto moved = co_await control([&] { return env_.store.put_move(config_.name, move); });
+    auto moved = co_await on_disk([&] { return env_.store.put_move(config_.name, move); });
     if (!moved) co_return std::move(moved).error();
     for (const auto& [tp, position] : move.positions) {
         state_.positions[tp] = position;

@@ -15,7 +15,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
     next_of_plan_.clear();
     gave_up_plan_ = false;
     if (is_rerun) {
-        auto known = co_await control([&] { return env_.store.refused(config_.name, plan.batch_id); });
+        auto known = co_await on_disk([&] { return env_.store.refused(config_.name, plan.batch_id); });
         if (!known) co_return std::move(known).error();
         refusals_.reset(*known);
     } else {
@@ -65,7 +65,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
                      {{"pipeline", config_.name},
                       {"batch", plan.batch_id},
                       {"error", outcome.error().message}});
-        auto noted = co_await control([&] { return refusal.store(refused); });
+        auto noted = co_await on_disk([&] { return refusal.store(refused); });
         if (!noted) co_return std::move(noted).error();
         refusals_.stored();
         request.is_rerun = true;
@@ -93,7 +93,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     }
     failpoint("batch.before_commit");
     const SteadyTime storing = env_.clock.steady();
-    auto stored = co_await control([&] {
+    auto stored = co_await on_disk([&] {
         return env_.store.put_commit(config_.name, outcome->commit, outcome->positions, receipt,
                                      losses_of_plan_);
     });
@@ -103,6 +103,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     times.initial_offsets = times_.initial_offsets;
     times.latest_offsets = times_.latest_offsets;
     times.plan = times_.plan;
+    times.split = times_.split;
     times.checkpoint = times_.checkpoint + (env_.clock.steady() - storing);
     times_ = {};
     {
@@ -126,7 +127,7 @@ asio::awaitable<void> Pipeline::Impl::export_positions(bool at_the_end) {
     const SteadyTime now = env_.clock.steady();
     if (!at_the_end && exported_at_ && now - *exported_at_ < interval) co_return;
     exported_at_ = now;
-    auto exported = co_await control(
+    auto exported = co_await look_up(
         [this] { return source_->export_positions(*config_.export_group, state_.positions); });
     if (exported) {
         export_is_due_ = false;

@@ -14,7 +14,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     enter(State::starting);
     begin_step("read the checkpoint");
     publish();
-    auto loaded = co_await control([this] { return env_.store.load(config_.name); });
+    auto loaded = co_await on_disk([this] { return env_.store.load(config_.name); });
     if (!loaded) co_return std::move(loaded).error();
     state_ = *std::move(loaded);
     wanted_ = state_.run_state;
@@ -79,7 +79,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
     if (!source_) source_ = make_source_(config_);
     // Topics that left the subscription keep their checkpoint, and are no loss.
     std::erase_if(state_.positions, [this](const auto& at) { return !source_->covers(at.first); });
-    auto cluster = co_await control([this] { return source_->cluster_id(); });
+    auto cluster = co_await look_up([this] { return source_->cluster_id(); });
     if (!cluster) co_return std::move(cluster).error();
     cluster_id_ = *cluster;
     {
@@ -87,14 +87,14 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
         status_.cluster_id = cluster_id_;
     }
     auto bound =
-        co_await control([this] { return env_.store.bind_cluster(config_.name, cluster_id_); });
+        co_await on_disk([this] { return env_.store.bind_cluster(config_.name, cluster_id_); });
     if (!bound) co_return std::move(bound).error();
     if (!sink_) {
         auto opened = co_await open_sink();
         if (!opened) co_return std::move(opened).error();
     }
     if (!state_.initial_offsets) {
-        auto facts = co_await control(
+        auto facts = co_await look_up(
             [this] { return source_->facts(state_.positions, abort_.get_token()); });
         if (!facts) co_return std::move(facts).error();
         if (facts->empty()) {
@@ -104,10 +104,10 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
                             true};
         }
         const SteadyTime asked = env_.clock.steady();
-        auto initial = co_await control([&] { return source_->initial_offsets(*facts); });
+        auto initial = co_await look_up([&] { return source_->initial_offsets(*facts); });
         if (!initial) co_return std::move(initial).error();
         times_.initial_offsets = env_.clock.steady() - asked;
-        auto stored = co_await control([&] {
+        auto stored = co_await on_disk([&] {
             return env_.store.put_initial(config_.name, initial->json, initial->positions);
         });
         if (!stored) co_return std::move(stored).error();
@@ -137,7 +137,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::open_sink() {
     if (!context.receipt && !opened->reply.receipt.empty()) {
         const checkpoints::Receipt receipt{config_.sink.plugin, config_.sink.target,
                                            opened->reply.receipt};
-        auto stored = co_await control(
+        auto stored = co_await on_disk(
             [&] { return env_.store.put_initial_receipt(config_.name, receipt); });
         if (!stored) co_return std::move(stored).error();
         state_.receipt = receipt;

@@ -21,7 +21,7 @@ struct InitialOffsets {
 };
 
 /// Every call blocks. cluster_id(), facts(), topic_ids() and initial_offsets() are called one at a time,
-/// on the control pool; read() from several workers at once.
+/// on the look-up pool; read() from several workers at once.
 class Source {
  public:
     virtual ~Source() = default;

@@ -62,6 +62,7 @@ struct Status {
     /// nothing is unread. Looked up once a minute while reads_too_little().
     std::map<plan::TopicPartition, Milliseconds> headroom;
     std::string plugin;
+    std::string guarantee;  ///< of the sink with its options: "exactly-once" …
     std::string cluster_id;
 };
 

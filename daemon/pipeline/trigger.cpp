@@ -16,7 +16,7 @@ Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
 asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather(
     const std::map<plan::TopicPartition, plan::Position>& known) {
     co_return co_await with_retries("look up offsets", [&] {
-        return control([&] { return source_->facts(known, abort_.get_token()); });
+        return look_up([&] { return source_->facts(known, abort_.get_token()); });
     });
 }
 
@@ -25,7 +25,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::look_for_truncations(
     std::vector<plan::PartitionFacts>& facts) {
     if (positions.empty()) co_return Result<void>{};
     auto found = co_await with_retries("look for truncated logs", [&] {
-        return control([&] { return source_->truncations(positions, abort_.get_token()); });
+        return look_up([&] { return source_->truncations(positions, abort_.get_token()); });
     });
     if (!found) co_return std::move(found).error();
     plan::note_truncations(facts, *found);
@@ -57,13 +57,18 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
                                 elapsed_since_last_run()};
     const std::uint64_t found = known_backlog(state_.positions, *facts);
     const SteadyTime began = env_.clock.steady();
-    auto planned = plan::plan_batch(
-        input, plan_options(config_, found, {env_.worker_count, env_.memory_max}, observed_));
+    const plan::PlanOptions options =
+        plan_options(config_, found, {env_.worker_count, env_.memory_max}, observed_);
+    auto chosen = plan::choose_work(input, options);
+    if (!chosen) co_return std::move(chosen).error();
+    const SteadyTime chose = env_.clock.steady();
+    times_.plan = chose - began;
+    auto planned = plan::split_choice(*std::move(chosen), options.split);
     if (!planned) co_return std::move(planned).error();
-    times_.plan = env_.clock.steady() - began;
+    times_.split = env_.clock.steady() - chose;
     if (!planned->losses.empty()) {
         // Consumers remember where a log ended, which is not true of it any more.
-        co_await control([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+        co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
         auto stepped = co_await step_over(*planned);
         if (!stepped) co_return std::move(stepped).error();
         if (bounded) co_return false;  // planned against bounds that were not true any more
@@ -89,7 +94,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     begin_step("write the plan");
     const SteadyTime storing = env_.clock.steady();
     auto stored =
-        co_await control([&] { return env_.store.put_plan(config_.name, plan, {}); });
+        co_await on_disk([&] { return env_.store.put_plan(config_.name, plan, {}); });
     if (!stored) co_return std::move(stored).error();
     times_.checkpoint = env_.clock.steady() - storing;
     failpoint("batch.after_plan");
@@ -140,7 +145,7 @@ Error Pipeline::Impl::loss_error(const std::vector<plan::Loss>& losses) const {
 /// Losses found at planning: refuse, or write them down with the positions that step over them.
 asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome& outcome) {
     if (config_.source.fail_on_data_loss) {
-        auto noted = co_await control([&] {
+        auto noted = co_await on_disk([&] {
             return env_.store.put_losses(config_.name, as_entries(outcome.losses, {}, false));
         });
         if (!noted) co_return std::move(noted).error();
@@ -165,7 +170,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome&
     move.audit = {env_.clock.wall(), "data loss stepped over (failOnDataLoss: false)",
                   std::to_string(outcome.losses.size()) + " partitions, " + std::to_string(lost) +
                       " offsets"};
-    auto moved = co_await control([&] { return env_.store.put_move(config_.name, move); });
+    auto moved = co_await on_disk([&] { return env_.store.put_move(config_.name, move); });
     if (!moved) co_return std::move(moved).error();
     for (const auto& [tp, position] : move.positions) {
         state_.positions[tp] = position;

@@ -90,7 +90,7 @@ class GuardedStore final : public Store {
         for (const auto& [tp, position] : move.positions) {
             what += " " + plan::to_string(tp) + "@" + std::to_string(position.offset);
         }
-        if (move.abandon_unfinished) what += ", abandon";
+        if (move.abandons) what += ", abandon " + std::to_string(*move.abandons);
         return write(what, [&] { return inner_->put_move(pipeline, move); }, [&] { judge_.moved(move); });
     }
     Result<void> put_run_state(const std::string& pipeline, RunState state,

@@ -327,7 +327,7 @@ void Judge::leave(const plan::Loss& loss) {
 void Judge::moved(const checkpoints::Store::Move& move) {
     record(move.accept, true);
     std::map<TopicPartition, std::int64_t> plan_begins;
-    if (move.abandon_unfinished) {
+    if (move.abandons) {
         give_up(move);
         for (const auto& planned : unfinished_->ranges) {
             plan_begins.try_emplace(planned.range.topic_partition, planned.range.from);

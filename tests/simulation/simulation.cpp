@@ -189,7 +189,8 @@ class Simulation {
         TaskPool pool(io);
         Deadlines deadlines;
         pipeline::Environment environment{.io = io.get_executor(),
-                                          .control = pool.executor(),
+                                          .lookups = pool.executor(),
+                                          .disk = pool.executor(),
                                           .workers = pool.executor(),
                                           .store = *store_,
                                           .clock = world_.clock,

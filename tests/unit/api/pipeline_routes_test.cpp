@@ -45,6 +45,19 @@ TEST_CASE("positions of a pipeline at rest are moved, and it rereads its checkpo
     }
 }
 
+TEST_CASE("a pipeline is held while its positions are changed, and no longer") {
+    ApiFixture fixture;
+    fixture.start_with({{{"orders", 0}, 8000}});
+    fixture.engine.runs("orders", State::paused);
+    std::vector<std::string> held;
+    fixture.cluster.when_asked = [&] { held = fixture.engine.held; };
+    CHECK(fixture.ask("POST", "/api/pipelines/orders/offsets", dry_0).status == 200);
+    CHECK(held.empty());
+    CHECK(fixture.ask("POST", "/api/pipelines/orders/offsets", set_0).status == 200);
+    CHECK(held == std::vector<std::string>{"orders"});
+    CHECK(fixture.engine.held.empty());
+}
+
 TEST_CASE("an ended pipeline's positions are moved, and it is not told") {
     ApiFixture fixture;
     fixture.start_with({{{"orders", 0}, 8000}});

@@ -41,11 +41,27 @@ struct FakeEngine {
                 [this](const std::string&) {
                     const std::lock_guard lock(mutex);
                     return ended;
+                },
+                [this](const std::string& name) -> std::shared_ptr<const void> {
+                    const std::lock_guard lock(mutex);
+                    for (const auto& status : statuses) {
+                        if (status.name == name && !ended && !rests(status.state)) return nullptr;
+                    }
+                    held.push_back(name);
+                    return {this, [this](const void*) {
+                                const std::lock_guard relock(mutex);
+                                held.pop_back();
+                            }};
                 }};
+    }
+    static bool rests(pipeline::State state) {
+        return state == pipeline::State::paused || state == pipeline::State::stopped ||
+               state == pipeline::State::failed || state == pipeline::State::done;
     }
     std::mutex mutex;
     std::vector<pipeline::Status> statuses;
     std::vector<std::string> told;
+    std::vector<std::string> held;
     bool ended = false;
 };
 

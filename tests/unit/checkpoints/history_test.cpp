@@ -81,7 +81,7 @@ TEST_CASE_TEMPLATE("the newest batch and the last that delivered always stay", K
     for (std::uint64_t id = 6; id < 9; ++id) {
         must(store->put_plan("abandoned", make_plan(id, {range("orders", 0, 60, 70)}), {}));
         Store::Move move;
-        move.abandon_unfinished = true;
+        move.abandons = id;
         must(store->put_move("abandoned", move));
     }
     must(store->trim_history({Milliseconds{0}, 0}, at_ms(1'000'000'000)));

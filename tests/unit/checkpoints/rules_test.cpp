@@ -190,7 +190,7 @@ TEST_CASE_TEMPLATE("an operator's move sets, forgets, abandons and leaves a trac
     Store::Move move;
     move.positions = {{{"orders", 0}, position(10)}};  // back is allowed here
     move.forget = {{"orders", 1}};
-    move.abandon_unfinished = true;
+    move.abandons = 0;
     move.audit = {at_ms(7'000), "offsets set", R"({"orders":{"0":10}})"};
     must(store->put_move("p", move));
 
@@ -225,6 +225,21 @@ TEST_CASE_TEMPLATE("a move under an unfinished plan is refused unless it abandon
     move.forget = {{"orders", 0}};
     CHECK(error_of(store->put_move("p", move)).code == ErrorCode::invalid_argument);
     CHECK(must(store->load("p")).unfinished);
+}
+
+TEST_CASE_TEMPLATE("a move abandons the batch it names, and no other", Kind, SLUICE_STORES) {
+    Kind store;
+    const Plan plan = make_plan(0, {range("orders", 0, 0, 10)});
+    must(store->put_plan("p", plan, {}));
+    Store::Move move;
+    move.abandons = 1;
+    CHECK(error_of(store->put_move("p", move)).code == ErrorCode::exists);
+    must(store->put_commit("p", make_commit(plan), ends_of(plan), {}, {}));
+    move.abandons = 0;
+    CHECK(error_of(store->put_move("p", move)).message.find("batch p/0 is not open") !=
+          std::string::npos);
+    CHECK(must(store->batch("p", 0)).commit->state == BatchState::committed);
+    CHECK(must(store->audit("p")).empty());
 }
 
 TEST_CASE_TEMPLATE("the run state outlives the process, and every change is on record", Kind,
@@ -305,7 +320,7 @@ TEST_CASE_TEMPLATE("find_batch answers with the newest batch that delivered the 
 
     must(store->put_plan("p", make_plan(2, {range("orders", 0, 20, 30)}), {}));
     Store::Move move;
-    move.abandon_unfinished = true;
+    move.abandons = 2;
     must(store->put_move("p", move));
     CHECK(must(store->find_batch("p", {"orders", 0}, 25)).plan.batch_id == 2);  // only that one
     run_batch(*store, "p", 3, 20, 30);

@@ -75,6 +75,7 @@ TEST_CASE("a user may lower the limits of a consumer and not raise them") {
     CHECK(get(plain, "queued.max.messages.kbytes") == "4096");
     CHECK(get(plain, "queued.min.messages") == "5000");
     CHECK(get(plain, "fetch.message.max.bytes") == "100000");
+    CHECK(get(plain, "fetch.max.bytes") == "1000000");  // message.max.bytes: not less
 
     const auto lower = make_conf(settings({{"queued.max.messages.kbytes", "64"},
                                            {"queued.min.messages", "10"},
@@ -88,11 +89,14 @@ TEST_CASE("a user may lower the limits of a consumer and not raise them") {
 
     const auto higher = make_conf(settings({{"queued.max.messages.kbytes", "1000000"},
                                             {"queued.min.messages", "1000000"},
+                                            {"message.max.bytes", "3000000"},
+                                            {"fetch.max.bytes", "4000000"},
                                             {"max.partition.fetch.bytes", "10000000"}}),
                                   Role::consumer, limits);
     CHECK(get(higher, "queued.max.messages.kbytes") == "4096");
     CHECK(get(higher, "queued.min.messages") == "5000");
     CHECK(get(higher, "fetch.message.max.bytes") == "100000");
+    CHECK(get(higher, "fetch.max.bytes") == "3000000");
 }
 
 TEST_CASE("a property that librdkafka refuses is named") {

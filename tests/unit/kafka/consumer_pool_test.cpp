@@ -147,3 +147,34 @@ TEST_CASE("with more partitions than clients the ones to be moved next are let g
     CHECK(stats.hits_unassigned == 1);
     pool.forget(world.settings);
 }
+
+TEST_CASE("a pipeline leaves consumers to those that have none, half of the capacity at most") {
+    World world;
+    const std::string topic = world.topic_of(10);
+    PoolOptions few;
+    few.capacity = 4;
+    ConsumerPool pool(few);
+    ClientSettings other = world.settings;
+    other.pipeline = "other";
+    std::stop_source no_waiting;
+    no_waiting.request_stop();
+    const auto lease = [&](const ClientSettings& settings) {
+        return pool.lease(settings, {topic, 0}, 0, -1, {}, no_waiting.get_token());
+    };
+    for (const auto& [pipelines, most] : std::vector<std::pair<std::size_t, std::size_t>>{{1, 4}, {2, 3}, {100, 2}}) {
+        CAPTURE(pipelines);
+        pool.share_among(pipelines);
+        std::vector<Lease> leases;
+        for (std::size_t i = 0; i < most; ++i) {
+            auto one = lease(world.settings);
+            REQUIRE(one);
+            leases.push_back(std::move(*one));
+        }
+        auto too_many = lease(world.settings);
+        REQUIRE_FALSE(too_many);
+        CHECK(too_many.error().code == ErrorCode::stopping);
+        CHECK(bool(lease(other)) == (most < 4));
+        leases.pop_back();
+        CHECK(lease(world.settings));
+    }
+}

@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,7 @@ struct FakeCluster {
     std::set<std::string> unsubscribed;
     bool is_down = false;
     int asked = 0;
+    std::function<void()> when_asked = [] {};
 };
 
 class FakeSource final : public pipeline::Source {
@@ -45,6 +47,7 @@ class FakeSource final : public pipeline::Source {
     Result<std::vector<plan::PartitionFacts>> facts(
         const std::map<plan::TopicPartition, plan::Position>&, const std::stop_token&) override {
         ++cluster_.asked;
+        cluster_.when_asked();
         if (cluster_.is_down) return Error{ErrorCode::unavailable, "brokers are down", true};
         return cluster_.facts;
     }

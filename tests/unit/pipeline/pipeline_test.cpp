@@ -402,6 +402,41 @@ TEST_CASE("a pipeline that failed by a fault that can pass starts again by itsel
     CHECK(world.target.visible == world.everything());
 }
 
+TEST_CASE("a pipeline that is held stays at rest, whatever is due or asked of it, until it is released") {
+    World world;
+    world.config.trigger.kind = config::TriggerKind::processing_time;
+    world.config.trigger.interval = 1ms;
+    world.config.errors.restart_delay_max = 500ms;
+    world.kafka.set("orders", 0, 0, 20);
+    std::atomic<int> asked{0};
+    world.kafka.before_facts = [&]() -> Result<void> {
+        if (asked++ == 0) return Error{ErrorCode::failed, "an answer nobody expected"};
+        return {};
+    };
+    enum { before, held, released, over } stage = before;
+    SteadyTime since{};
+    world.run([&](Pipeline& pipeline) {
+        const SteadyTime now = world.clock->steady();
+        if (stage == before && pipeline.status().state == State::failed) {
+            REQUIRE(pipeline.hold());
+            CHECK_FALSE(pipeline.hold());
+            since = now;
+            stage = held;
+            pipeline.restart();
+        } else if (stage == held && now - since > 700ms) {  // a restart was due, and asked for
+            CHECK(asked == 1);
+            stage = released;
+            pipeline.release();
+        } else if (stage == released && pipeline.status().state == State::caught_up) {
+            CHECK_FALSE(pipeline.hold());
+            pipeline.shut_down();
+            stage = over;
+        }
+    });
+    CHECK(stage == over);
+    CHECK(world.target.visible == world.everything());
+}
+
 TEST_CASE("a pipeline that failed by data loss, configuration or another owner waits for a person") {
     for (const auto code : {ErrorCode::data_loss, ErrorCode::configuration, ErrorCode::locked, ErrorCode::fatal}) {
         CAPTURE(name_of(code));

@@ -32,10 +32,11 @@ struct World {
     /// Runs it until it ends by itself; `watch` is asked every few milliseconds meanwhile.
     Status run(const std::function<void(Pipeline&)>& watch = {}) {
         boost::asio::io_context io;
-        boost::asio::thread_pool control(1);
+        boost::asio::thread_pool blocking(1);
         boost::asio::thread_pool workers(2);
         Environment environment{.io = io.get_executor(),
-                                .control = control.get_executor(),
+                                .lookups = blocking.get_executor(),
+                                .disk = blocking.get_executor(),
                                 .workers = workers.get_executor(),
                                 .store = *store,
                                 .clock = *clock,
