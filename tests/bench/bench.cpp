@@ -20,6 +20,7 @@
 #include "daemon/config/rfc3339.hpp"
 #include "daemon/plan/planner.hpp"
 #include "tests/bench/connect.hpp"
+#include "tests/bench/memory_cgroup.hpp"
 #include "tests/bench/pool_effect.hpp"
 #include "tests/bench/process.hpp"
 #include "tests/bench/raw_reader.hpp"
@@ -99,6 +100,7 @@ class Bench {
         throughput({"5 M x 100 B, 1 partition", 1, scaled(5), 100, "none"}, {1}, true);
         throughput({"1 M x 1 KB JSON, lz4, 4 partitions", 4, scaled(1), 1000, "lz4"}, {4}, false);
         throughput({"1 M x 1 KB JSON, zstd, 4 partitions", 4, scaled(1), 1000, "zstd"}, {4}, false);
+        if (wants("memory")) memory(scaled(10));
         if (wants("one record")) one_record();
         if (wants("trickle")) trickle();
         if (wants("idle")) idle();
@@ -117,7 +119,7 @@ class Bench {
 
     /// A daemon that drains `topic` and ends.
     std::vector<std::string> sluice(const std::string& topic, int workers, const std::string& sink,
-                                    const std::string& source_extra = "") {
+                                    const std::string& source_extra = "", const std::string& top = "") {
         fs::remove_all(folder_.path());
         fs::create_directories(folder_.path());
         test::PipelineYaml pipeline;
@@ -126,7 +128,7 @@ class Bench {
         if (sink.find("file") != std::string::npos) pipeline.out = folder_.path() / "out";
         pipeline.source_extra = "maxOffsetsPerTrigger: 5000000\n" + source_extra;
         const auto file = folder_.path() / "sluice.yaml";
-        std::ofstream(file) << "workers: " + std::to_string(workers) + "\n" +
+        std::ofstream(file) << top + "workers: " + std::to_string(workers) + "\n" +
                                    test::config_yaml(folder_.path(),
                                                      test::pipeline_yaml(kafka_.bootstrap(), pipeline));
         return {binary("sluiced"), "--config", file};
@@ -195,6 +197,27 @@ class Bench {
 
     void figure(const std::string& name, const std::string& unit, std::vector<double> values, const std::string& target) {
         figures_.push_back({name, unit, spread(std::move(values)), target});
+    }
+
+    /// Far behind, with a memoryMax that is small for the machine's sake.
+    void memory(std::int64_t records) {
+        constexpr std::uint64_t mib = 1 << 20;
+        constexpr std::uint64_t memory_max = 128;
+        const std::string topic = load(kafka_, {"far behind", 4, records, 100, "none"});
+        for (const std::string sink : {"discard", "file"}) {
+            std::vector<double> peaks;
+            const auto cgroup = MemoryCgroup::make((memory_max + 64) * mib);
+            for (int round = 0; round < options_.rounds; ++round) {
+                auto command = sluice(topic, 2, "plugin: " + sink + "\n", "",
+                                      "memoryMax: " + std::to_string(memory_max) + "MiB\n");
+                peaks.push_back(bench::run(cgroup ? cgroup->around(std::move(command)) : std::move(command),
+                                           folder_.path() / "log").rss_mib);
+            }
+            figure(std::to_string(records) + " records behind, memoryMax 128 MiB, to " + sink +
+                       (cgroup ? ", in a cgroup of memoryMax + 64 MiB" : "") + ": peak memory",
+                   "MiB", peaks, "<= 192");
+        }
+        kafka_.delete_topic(topic);
     }
 
     void one_record() {

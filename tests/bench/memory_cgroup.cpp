@@ -1,0 +1,48 @@
+#include "tests/bench/memory_cgroup.hpp"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+namespace sluice::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool write(const fs::path& file, std::uint64_t value) {
+    std::ofstream out(file);
+    out << value << std::flush;
+    return out.good();
+}
+
+}  // namespace
+
+std::optional<MemoryCgroup> MemoryCgroup::make(std::uint64_t bytes) {
+    const std::string name = "sluice-bench-" + std::to_string(::getpid());
+    for (const auto& [root, limit] : {std::pair{"/sys/fs/cgroup", "memory.max"},
+                                      std::pair{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}}) {
+        const fs::path folder = fs::path(root) / name;
+        std::error_code error;
+        if (!fs::create_directory(folder, error)) continue;
+        MemoryCgroup made(folder);
+        // Where memory is not under control here, there is no such file, and none can be made.
+        if (fs::exists(folder / limit, error) && write(folder / limit, bytes)) return made;
+    }
+    return std::nullopt;
+}
+
+MemoryCgroup::MemoryCgroup(MemoryCgroup&& other) noexcept : folder_(std::exchange(other.folder_, {})) {}
+
+MemoryCgroup::~MemoryCgroup() {
+    if (!folder_.empty()) ::rmdir(folder_.c_str());
+}
+
+std::vector<std::string> MemoryCgroup::around(std::vector<std::string> command) const {
+    std::vector<std::string> inside{"/bin/sh", "-c", R"(echo $$ > "$0" && exec "$@")", folder_ / "cgroup.procs"};
+    inside.insert(inside.end(), std::make_move_iterator(command.begin()), std::make_move_iterator(command.end()));
+    return inside;
+}
+
+}  // namespace sluice::bench

@@ -1,0 +1,30 @@
+#pragma once
+// A memory cgroup for one program, where the machine lets us make one (root; version 1 or 2).
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sluice::bench {
+
+/// Removed when destroyed; whatever runs in it has ended by then.
+class MemoryCgroup {
+ public:
+    /// nullopt where none can be made.
+    static std::optional<MemoryCgroup> make(std::uint64_t bytes);
+    MemoryCgroup(MemoryCgroup&& other) noexcept;
+    MemoryCgroup& operator=(MemoryCgroup&&) = delete;
+    ~MemoryCgroup();
+
+    /// `command`, run in it. What needs more than it has is killed by the kernel.
+    [[nodiscard]] std::vector<std::string> around(std::vector<std::string> command) const;
+
+ private:
+    explicit MemoryCgroup(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+    std::filesystem::path folder_;
+};
+
+}  // namespace sluice::bench
