@@ -21,8 +21,9 @@ TEST_CASE("everything that returned before a kill -9 is there afterwards") {
     const TempDir dir;
     std::uint64_t planned = 0;    // plans that returned
     std::uint64_t committed = 0;  // commits that returned
-    for (int round = 0; round < 15; ++round) {
+    for (int round = 0; round < 15 || committed <= 15; ++round) {  // a slow machine gets less done before it dies
         CAPTURE(round);
+        REQUIRE(round < 500);
         // Large plans too, so that logs change and memtables are written while it dies.
         Child child({"write", dir.path().string(), round % 3 == 0 ? "2000" : "3"});
         REQUIRE(child.line().starts_with("open "));
@@ -60,7 +61,6 @@ TEST_CASE("everything that returned before a kill -9 is there afterwards") {
         planned = state.next_batch_id;
         committed = done;
     }
-    CHECK(committed > 15);
 }
 
 namespace {
