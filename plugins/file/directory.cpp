@@ -287,6 +287,11 @@ void sync_data(const Fd& fd, const std::string& path) {
     if (uninterrupted([&] { return ::fdatasync(fd.get()); }) != 0) throw_io(errno, "fsync", path);
 }
 
+void start_writing_back(const Fd& fd, std::uint64_t offset, std::uint64_t size) noexcept {
+    (void)::sync_file_range(fd.get(), static_cast<off_t>(offset), static_cast<off_t>(size),
+                            SYNC_FILE_RANGE_WRITE);
+}
+
 void truncate_to(const Fd& fd, std::uint64_t size, const std::string& path) {
     if (uninterrupted([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); }) != 0)
         throw_io(errno, "truncate", path);

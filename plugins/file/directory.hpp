@@ -98,6 +98,9 @@ class Directory {
     Modes modes_;
 };
 
+/// Lets the disk begin with these bytes, so that the sync at the end finds little to do. Waits for nothing, and
+/// promises nothing: what goes wrong is the sync's to say.
+void start_writing_back(const Fd& fd, std::uint64_t offset, std::uint64_t size) noexcept;
 /// All of `content` at `offset`; on an error `written` says how much of it is there.
 void write_all_at(const Fd& fd, std::string_view content, std::uint64_t offset,
                   const std::string& path, std::size_t& written);

@@ -46,10 +46,15 @@ void Piece::write_pending() {
     keep_rest();
 }
 
-void Piece::flush() {
+void Piece::flush(bool to_stay) {
+    constexpr std::uint64_t writeback_size = 8 << 20;
     compress();
     if (buffered() == 0) return;
     write_pending();
+    if (to_stay && bytes_ - written_back_ >= writeback_size) {
+        start_writing_back(fd_, written_back_, bytes_ - written_back_);
+        written_back_ = bytes_;
+    }
     failpoint("file.write.after_flush");
 }
 

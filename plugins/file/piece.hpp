@@ -31,7 +31,8 @@ class Piece {
     [[nodiscard]] std::uint64_t text_size() const noexcept { return text_flushed_ + text_.size(); }
 
     /// Compresses and writes what is there. Retry: some of it may be written, the rest is kept.
-    void flush();
+    /// `to_stay`: it will be finished durably.
+    void flush(bool to_stay);
     /// Ends the compression frame, in memory. No text after this.
     void end();
     /// The rest of an ended piece goes to disk, durably when asked, and the file is closed. Retry
@@ -70,6 +71,7 @@ class Piece {
     Fd fd_;
     std::uint64_t text_flushed_ = 0;
     std::uint64_t bytes_ = 0;
+    std::uint64_t written_back_ = 0;  // the disk was told to begin with so many
     std::uint32_t crc32_ = 0;
     bool is_written_ = false;
 };

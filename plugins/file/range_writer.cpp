@@ -78,7 +78,7 @@ void RangeWriter::settle() {
         finish(ended_.front());
         ended_.pop_front();
     }
-    if (current_.piece && current_.piece->buffered() >= flush_size) current_.piece->flush();
+    if (current_.piece && current_.piece->buffered() >= flush_size) current_.piece->flush(options_.mode == Mode::parts);
 }
 
 bool RangeWriter::try_settle() {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 namespace sluice::bench {
 namespace {
@@ -42,22 +43,39 @@ std::string text_of(const std::string& file) {
     return text.str();
 }
 
+/// A line of /proc/<pid>/status: the number behind `name`; 0 once it has ended.
+double status_of(int pid, const std::string& name) {
+    std::istringstream words(text_of("/proc/" + std::to_string(pid) + "/status"));
+    double number = 0;
+    for (std::string word; words >> word;) {
+        if (word == name + ":") words >> number;
+    }
+    return number;
+}
+
 }  // namespace
 
 Cost run(const std::vector<std::string>& command, const std::string& log) {
     const auto start = std::chrono::steady_clock::now();
     const int pid = spawn(command, log);
+    double peak_mib = 0;  // usage.ru_maxrss begins with the memory of the process that forked
+    std::jthread watch([&](const std::stop_token& stop) {
+        for (; !stop.stop_requested(); std::this_thread::sleep_for(std::chrono::milliseconds{10})) {
+            if (const double now = status_of(pid, "VmHWM") / 1024; now > 0) peak_mib = now;
+        }
+    });
     int status = 0;
     rusage usage{};
     if (wait4(pid, &status, 0, &usage) != pid) throw std::runtime_error("wait4 failed");
     const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    watch.request_stop();
+    watch.join();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         const std::string said = text_of(log);
         throw std::runtime_error(command.front() + " failed:\n" +
                                  said.substr(said.size() > 2000 ? said.size() - 2000 : 0));
     }
-    return {wall, seconds(usage.ru_utime) + seconds(usage.ru_stime),
-            static_cast<double>(usage.ru_maxrss) / 1024};
+    return {wall, seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_mib};
 }
 
 Running::Running(const std::vector<std::string>& command, const std::string& log)
@@ -79,17 +97,8 @@ double Running::cpu_s() const {
     return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-double Running::status(const std::string& name) const {
-    std::istringstream words(text_of("/proc/" + std::to_string(pid_) + "/status"));
-    double number = 0;
-    for (std::string word; words >> word;) {
-        if (word == name + ":") words >> number;
-    }
-    return number;
-}
-
-double Running::peak_mib() const { return status("VmHWM") / 1024; }
-int Running::threads() const { return static_cast<int>(status("Threads")); }
+double Running::peak_mib() const { return status_of(pid_, "VmHWM") / 1024; }
+int Running::threads() const { return static_cast<int>(status_of(pid_, "Threads")); }
 
 double Running::rss_mib() const {
     std::istringstream fields(text_of("/proc/" + std::to_string(pid_) + "/statm"));

@@ -10,7 +10,7 @@ namespace sluice::bench {
 struct Cost {
     double wall_s = 0;  ///< from fork to exit
     double cpu_s = 0;   ///< user and system, all threads
-    double rss_mib = 0; ///< the most it ever had
+    double rss_mib = 0; ///< the most it ever had, looked at each 10 ms
 };
 
 /// Throws std::runtime_error with the last lines of its output when it does not exit with 0.
@@ -29,9 +29,6 @@ class Running {
     [[nodiscard]] int threads() const;
 
  private:
-    /// A line of /proc/<pid>/status: the number behind `name`.
-    [[nodiscard]] double status(const std::string& name) const;
-
     int pid_;
 };
 
