@@ -1,5 +1,6 @@
 #include "daemon/daemon.hpp"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -53,6 +54,18 @@ void print_findings(const config::Loaded& loaded) {
 int fail(const Error& error) {
     log::error("cannot start", {{"code", name_of(error.code)}, {"error", error.message}});
     return exit_code(error.code);
+}
+
+/// Below this much, what is freed goes back to the system at once.
+constexpr std::uint64_t memory_max_tight = 256ULL << 20;
+
+/// glibc's malloc keeps what is freed, in arenas of its own for each thread, and raises the size from which it
+/// does not by what it saw: fetches of a megabyte, decompressed, left 100 MiB behind where 30 were in use. Where
+/// memoryMax is larger, what is left behind is small beside it, and to map each fetch anew costs a quarter
+/// of the speed of compressed records.
+void bound_malloc(std::uint64_t memory_max) {
+    mallopt(M_ARENA_MAX, 4);
+    if (memory_max < memory_max_tight) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
 std::string host_name() {
@@ -294,6 +307,7 @@ int run_daemon(const DaemonOptions& options) {
         return 0;
     }
 
+    bound_malloc(config.memory_max);
     auto lock = checkpoints::DirectoryLock::acquire(
         config.data_dir, {getpid(), host_name(), config.control_socket.string()});
     if (!lock) return fail(lock.error());

@@ -1,7 +1,5 @@
 // sluiced: the command line of the daemon.
 
-#include <malloc.h>
-
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -30,9 +28,6 @@ int usage_error(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    // Arenas per thread would grow with every consumer's threads; throughput does not need them.
-    mallopt(M_ARENA_MAX, 4);
-
     po::options_description described("sluiced: tails Kafka topics in planned batches into sinks.\n\n"
                                       "Usage: sluiced [--config PATH] [options]\n\nOptions");
     described.add_options()("help,h", "this text")("version,V", "the version")(
