@@ -11,7 +11,6 @@ namespace sluice::plugins::kafka {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds pause = milliseconds(50);
 
@@ -25,7 +24,7 @@ std::pair<void*, std::size_t> payload_of(const std::optional<std::string_view>& 
 }  // namespace
 
 Client::Client(const Options& options, Host host, bool alone)
-    : options_(options), host_(host), alone_(alone) {
+    : options_(options), host_(host), alone_(alone), waiting_(options.buffer_max) {
     const Role role = alone ? Role::lone_producer : Role::producer;
     Conf conf = make_conf(options, role);
     rd_kafka_conf_set_opaque(conf.get(), this);
@@ -100,13 +99,15 @@ ClusterError Client::failure(const std::string& doing, rd_kafka_resp_err_t code,
     const ErrorKind kind = kind_of(code);
     // The cluster fences the producer of a transaction that it has given up, just as it does one that was
     // replaced; records that still wait run out of time here.
-    const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_);
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(BootClock::now() - began_);
     if (kind != ErrorKind::fatal && in_transaction_ && age >= options_.transaction_timeout)
         return {ErrorKind::retry,
                 "the batch took " + std::to_string(age.count()) +
-                    " s, more than transactionTimeout: the cluster gives such a transaction up. If that "
-                    "comes again, raise it, or lower maxOffsetsPerTrigger (" +
-                    text + ')'};
+                    " s, more than transactionTimeout: the cluster gives such a transaction up. " +
+                    (alone_ ? "Its records are sent one by one, to find one that was refused. " : "") +
+                    "If that comes again, raise it, or lower maxOffsetsPerTrigger and have this batch planned "
+                    "anew: sluice batches replan " +
+                    options_.pipeline + " (" + text + ')'};
     if (kind != ErrorKind::fenced) return {kind, text};
     return {
         ErrorKind::fenced,
@@ -121,9 +122,9 @@ ClusterError Client::failure(const std::string& doing, rd_kafka_resp_err_t code,
 template <class Call>
 void Client::until_done(const std::string& doing, milliseconds limit, Call call,
                         milliseconds slice) {
-    Patience patience(host_, limit);
+    Patience patience(host_, limit, slice);
     while (true) {
-        const ErrorHandle error{call(patience.slice_ms(slice))};
+        const ErrorHandle error{call(patience.slice_ms())};
         if (!error) return;
         const auto code = rd_kafka_error_code(error.get());
         const std::string text = rd_kafka_error_string(error.get());
@@ -275,7 +276,7 @@ void Client::create_partitions(const std::string& name, int total) {
 }
 
 void Client::begin_transaction() {
-    began_ = Clock::now();
+    began_ = BootClock::now();
     if (const ErrorHandle error{rd_kafka_begin_transaction(client_.get())})
         throw failure("beginning a transaction", rd_kafka_error_code(error.get()),
                       rd_kafka_error_string(error.get()));
@@ -292,6 +293,9 @@ rd_kafka_topic_t* Client::topic(const std::string& name) {
 Taken Client::produce(rd_kafka_topic_t* topic, Outgoing& record) {
     const auto [key, key_size] = payload_of(record.key);
     const auto [value, value_size] = payload_of(record.value);
+    const std::size_t bytes = key_size + value_size + record.header_bytes;
+    if (!waiting_.has_room(bytes, [&] { return static_cast<std::uint64_t>(rd_kafka_outq_len(client_.get())); }))
+        return Taken::queue_full;
     const auto code = rd_kafka_producev(
         client_.get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record.partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_size),
@@ -301,6 +305,7 @@ Taken Client::produce(rd_kafka_topic_t* topic, Outgoing& record) {
     switch (code) {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
             (void)record.headers.release();  // the message took them
+            waiting_.add(bytes);
             return Taken::yes;
         case RD_KAFKA_RESP_ERR__QUEUE_FULL:
             return Taken::queue_full;

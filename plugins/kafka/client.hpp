@@ -10,11 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "plugins/kafka/boot_clock.hpp"
 #include "plugins/kafka/errors.hpp"
 #include "plugins/kafka/handles.hpp"
 #include "plugins/kafka/marker.hpp"
 #include "plugins/kafka/options.hpp"
 #include "plugins/kafka/origin.hpp"
+#include "plugins/kafka/waiting.hpp"
 #include "sluice/sink.hpp"
 
 namespace sluice::plugins::kafka {
@@ -42,6 +44,7 @@ struct Outgoing {
     std::optional<std::string_view> value;
     std::int64_t timestamp_ms = -1;
     RecordHeaders headers;  ///< may be null
+    std::size_t header_bytes = 0;
     Origin origin;
 };
 
@@ -107,8 +110,9 @@ class Client {
     const bool alone_;
     std::string complaint_;  // the last that librdkafka had about the network
     Losses losses_;
-    std::chrono::steady_clock::time_point began_;
+    BootClock::time_point began_;
     bool in_transaction_ = false;
+    Waiting waiting_;
     Handle client_;  // below what its callbacks use
     std::map<std::string, Topic> topics_;
 };

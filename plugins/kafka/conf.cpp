@@ -31,14 +31,24 @@ void set_all(rd_kafka_conf_t* conf, std::initializer_list<Property> properties) 
         set(conf, property.name, property.value);
 }
 
+std::uint64_t number_in(const rd_kafka_conf_t* conf, const char* property) {
+    std::array<char, 64> text{};
+    std::size_t size = text.size();
+    if (rd_kafka_conf_get(conf, property, text.data(), &size) != RD_KAFKA_CONF_OK) return 0;
+    return std::stoull(text.data());
+}
+
 void set_for_producer(rd_kafka_conf_t* conf, const Options& options, bool alone) {
+    // librdkafka calls a queue full that has no room for the record, even one that is empty: a record
+    // larger than its bound would wait for ever. What waits is bounded by Waiting (client.hpp).
+    const std::uint64_t room = std::max(options.buffer_max, number_in(conf, "message.max.bytes"));
     const std::uint64_t records = std::max<std::uint64_t>(options.buffer_max / record_cost, 1000);
     set_all(conf, {{"enable.idempotence", "true"},
                    {"acks", "all"},
                    {"delivery.report.only.error", "true"},
                    {"allow.auto.create.topics", "false"},
                    {"partitioner", "murmur2_random"},  // where Java producers put the same key
-                   {"queue.buffering.max.kbytes", std::to_string(options.buffer_max / 1024)},
+                   {"queue.buffering.max.kbytes", std::to_string((room + 1023) / 1024)},
                    {"queue.buffering.max.messages", std::to_string(records)}});
     if (options.transactions)
         set_all(conf,

@@ -68,7 +68,8 @@ KafkaSink::KafkaSink(Host host, const Config& config, std::optional<std::string_
     host_.info("target cluster " + target_cluster_ +
                (options_.transactions ? ", transactional id " + options_.transactional_id : ""));
     if (!options_.transactions)
-        host_.warning("transactions: false: the last batch may come twice after a crash");
+        host_.warning("transactions: false: a batch that is run again, after a crash or a failure, may come "
+                      "twice");
 }
 
 void KafkaSink::connect() {
@@ -91,35 +92,16 @@ void KafkaSink::connect() {
                     ": correct bootstrap.servers, or set targetCluster: " + target_cluster_ +
                     " to go on there");
         if (!options_.transactions) return;
-        check_target(read_newest_marker(options_, host_, false));
+        const std::string objection =
+            objection_to({pipeline_, received_.has_value(), std::max(next_batch_, batch_), untried_,
+                          read_newest_marker(options_, host_, false)},
+                         options_.marker_group);
+        if (!objection.empty()) throw ClusterError(ErrorKind::fatal, objection);
         client_->init_transactions();
     } catch (...) {
         client_.reset();
         throw;
     }
-}
-
-void KafkaSink::check_target(const std::optional<Marker>& newest) const {
-    if (!newest || newest->batch == no_batch) return;
-    const std::string in_target = "group " + options_.marker_group +
-                                  " of the target cluster has batch " +
-                                  std::to_string(newest->batch);
-    if (!received_)
-        throw ClusterError(
-            ErrorKind::fatal,
-            in_target + " of pipeline " + pipeline_ +
-                ", and there is no checkpoint: restore it, or set another "
-                "transactionalId, or delete the group (kafka-consumer-groups.sh --delete "
-                "--group " +
-                options_.marker_group + "): its records will then come again");
-    if (newest->batch > std::max(next_batch_, batch_))
-        throw ClusterError(
-            ErrorKind::fatal,
-            in_target + ", and the checkpoint comes to batch " +
-                std::to_string(std::max(next_batch_, batch_)) +
-                " at most: another daemon runs this pipeline, or the checkpoint is older "
-                "than the output. Stop one of the two, or restore the checkpoint that "
-                "belongs to it");
 }
 
 std::optional<std::string> KafkaSink::initial_receipt() {
@@ -146,12 +128,17 @@ void KafkaSink::prepare_topics(const Batch& batch) {
         needed = std::max(needed, options_.keep_partition ? range.partition + 1 : 1);
     }
     if (options_.transactions && !marker_topic_.empty()) needs.try_emplace(marker_topic_, 1);
-    for (const auto& [topic, needed] : needs)
-        if (target_cluster_ == source_cluster_ && sources.count(topic) != 0)
+    if (target_cluster_ == source_cluster_) {
+        std::set<std::string> targets;
+        for (const auto& [topic, needed] : needs)
+            targets.insert(topic);
+        if (const std::string both = traffic_.add(sources, targets); !both.empty())
             throw ClusterError(ErrorKind::fatal,
-                               "topic " + topic +
-                                   " is read and written by this pipeline, in one "
-                                   "cluster: correct `topic` or `routes`");
+                               "topic " + both +
+                                   " is read and written by this pipeline, in one cluster: correct `topic` or "
+                                   "`routes`, or `subscribe` and `subscribePattern`, so that it does not "
+                                   "read what it writes");
+    }
     std::set<std::string> unknown;
     const auto look_up = [&] {
         unknown.clear();
@@ -332,11 +319,11 @@ Status KafkaSink::commit(std::uint64_t) {
 
 Status KafkaSink::abort(std::uint64_t) {
     if (!client_) return {};
+    const bool is_usable = options_.transactions && client_->abort_transaction();
     // A record that was refused has taken a sequence number. librdkafka 2.x may go on behind it in the next
-    // transaction, which the broker refuses, and then waits for acknowledgements that never come.
-    const bool is_out_of_sequence = client_->losses().any();
-    if (!options_.transactions || !client_->abort_transaction() || is_out_of_sequence)
-        client_.reset();
+    // transaction, which the broker refuses, and then waits for acknowledgements that never come. Asked
+    // after the abort, which waits for the requests that were on their way: one of them may be refused.
+    if (!is_usable || client_->losses().any()) client_.reset();
     return {};
 }
 
@@ -347,13 +334,16 @@ RecordWriter::RecordWriter(KafkaSink& sink, const Range& range)
       range_index_(range.index),
       from_(range.from) {}
 
-RecordHeaders RecordWriter::headers_of(Record record) const {
+void RecordWriter::set_headers(Outgoing& outgoing, Record record) const {
+    outgoing.headers.reset();
+    outgoing.header_bytes = 0;
     const Headers headers = sink_.host_.headers(record);
     const bool with_origin = sink_.options_.origin_headers;
-    if (headers.empty() && !with_origin) return nullptr;
-    RecordHeaders copy{rd_kafka_headers_new(headers.size() + 3)};
+    if (headers.empty() && !with_origin) return;
+    outgoing.headers.reset(rd_kafka_headers_new(headers.size() + 3));
     const auto add = [&](std::string_view name, std::optional<std::string_view> value) {
-        rd_kafka_header_add(copy.get(), name.data(), static_cast<ssize_t>(name.size()),
+        outgoing.header_bytes += name.size() + (value ? value->size() : 0);
+        rd_kafka_header_add(outgoing.headers.get(), name.data(), static_cast<ssize_t>(name.size()),
                             value ? value->data() : nullptr,
                             value ? static_cast<ssize_t>(value->size()) : 0);
     };
@@ -364,7 +354,6 @@ RecordHeaders RecordWriter::headers_of(Record record) const {
         add("sluice.origin.partition", std::to_string(record.partition()));
         add("sluice.origin.offset", std::to_string(record.offset()));
     }
-    return copy;
 }
 
 Status RecordWriter::write(Records records) {
@@ -379,7 +368,7 @@ Status RecordWriter::write(Records records) {
         outgoing.value = record.value();
         // librdkafka takes 0 for "now"; a millisecond is the lesser untruth.
         outgoing.timestamp_ms = record.timestamp_ms() == 0 ? 1 : record.timestamp_ms();
-        outgoing.headers = headers_of(record);
+        set_headers(outgoing, record);
         outgoing.origin = {range_index_, static_cast<std::uint64_t>(record.offset() - from_)};
         Taken taken = Taken::queue_full;
         while ((taken = client.produce(topic_, outgoing)) == Taken::queue_full) {

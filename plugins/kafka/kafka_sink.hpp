@@ -33,7 +33,7 @@ class KafkaSink final : public Sink {
  public:
     KafkaSink(Host host, const Config& config, std::optional<std::string_view> receipt);
     static Status check(const Config& config);
-    /// Without transactions the batch that a crash left open comes again.
+    /// Without transactions what a batch has sent before it is run again stays.
     static std::int32_t guarantee(const Config& config);
 
     Status begin(const Batch& batch) override;
@@ -46,9 +46,6 @@ class KafkaSink final : public Sink {
     friend class RecordWriter;
 
     void connect();
-    /// Before the transactional id is taken from whoever has it: does the checkpoint fit the
-    /// target?
-    void check_target(const std::optional<Marker>& newest) const;
     void prepare_topics(const Batch& batch);
     /// nullopt: it has to be written.
     std::optional<Status> find(const Batch& batch);
@@ -81,6 +78,7 @@ class KafkaSink final : public Sink {
     std::int64_t untried_ =
         no_batch;  // begun first by this process, which never came to its commit
     std::map<std::string, int> partitions_;  // of target topics
+    Traffic traffic_;                        // while source and target are one cluster
 };
 
 /// Hands records of one range to the producer.
@@ -91,7 +89,8 @@ class RecordWriter final : public Writer {
     Status close(bool keep) override;
 
  private:
-    RecordHeaders headers_of(Record record) const;
+    /// Its own, and where it is from.
+    void set_headers(Outgoing& outgoing, Record record) const;
 
     KafkaSink& sink_;
     rd_kafka_topic_t* topic_;

@@ -115,6 +115,28 @@ std::string plan_of(const Batch& batch) {
     return std::to_string(batch.ranges.size()) + '-' + std::to_string(hash_of(text));
 }
 
+std::string objection_to(const Claim& claim, std::string_view group) {
+    if (!claim.newest || claim.newest->batch == no_batch) return "";
+    const std::int64_t newest = claim.newest->batch;
+    const std::string in_target =
+        "group " + std::string(group) + " of the target cluster has batch " + number(newest);
+    if (!claim.has_checkpoint)
+        return in_target + " of pipeline " + claim.pipeline +
+               ", and there is no checkpoint: restore it, or set another transactionalId, or delete the "
+               "group (kafka-consumer-groups.sh --delete --group " +
+               std::string(group) + "): its records will then come again";
+    if (newest > claim.last_batch)
+        return in_target + ", and the checkpoint comes to batch " + number(claim.last_batch) +
+               " at most: another daemon runs this pipeline, or the checkpoint is older than the output. "
+               "Stop one of the two, or restore the checkpoint that belongs to it";
+    if (newest == claim.untried)
+        return in_target +
+               ", which this daemon has begun and not come to commit: another daemon runs this pipeline, from "
+               "a copy of the checkpoint, or the checkpoint is older than the output. Stop one of the two, "
+               "or restore the checkpoint that belongs to it";
+    return "";
+}
+
 Verdict judge(const Situation& s, std::string_view group) {
     if (!s.newest) return judge_missing(s, group);
     const std::string in_target =

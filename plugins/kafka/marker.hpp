@@ -69,6 +69,18 @@ struct Verdict {
 /// `group` is for messages.
 Verdict judge(const Situation& situation, std::string_view group);
 
+/// What is known before the transactional id is taken from whoever has it.
+struct Claim {
+    std::string pipeline;
+    bool has_checkpoint = false;
+    std::int64_t last_batch = 0;     ///< that the checkpoint comes to, committed or not
+    std::int64_t untried = no_batch; ///< begun first by this process, which never came to its commit
+    std::optional<Marker> newest;    ///< in the target cluster
+};
+/// Why the id may not be taken, with the remedy; empty: it may. A daemon that was frozen or cut off, and
+/// replaced meanwhile, must not stop the one that goes on.
+std::string objection_to(const Claim& claim, std::string_view group);
+
 /// A marker that is older is written again before the next batch: the shortest time for which a
 /// daemon may be down in the middle of a batch is the retention less this.
 inline constexpr std::chrono::milliseconds renew_after = std::chrono::hours(1);

@@ -95,6 +95,7 @@ bool is_secret_property(std::string_view name) {
 
 Options read_options(const Settings& settings, std::string_view pipeline) {
     Options options;
+    options.pipeline = pipeline;
     if (settings.has("kafka")) read_properties(options, "kafka", settings.string("kafka"), false);
     if (settings.has("kafkaSecrets"))
         read_properties(options, "kafkaSecrets", settings.string("kafkaSecrets"), true);

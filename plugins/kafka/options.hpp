@@ -33,7 +33,7 @@ inline constexpr sluice_option option_table[] = {
         .by_default("keep"),
     option("transactions", SLUICE_OPTION_BOOL,
            "A transaction for each batch: exactly once; `false`: an idempotent producer without, at least "
-           "once: after a crash the open batch comes again.")
+           "once: a batch that is run again, after a crash or any failure, comes again.")
         .by_default("true"),
     option("transactionalId", SLUICE_OPTION_STRING,
            "Whoever has it fences the one before: one pipeline, one id; two pipelines of a name that "
@@ -64,7 +64,7 @@ inline constexpr sluice_option option_table[] = {
     option(
         "targetCluster", SLUICE_OPTION_STRING,
         "Id of the only cluster that is written to; moves a pipeline to another cluster."),
-    option("bufferMax", SLUICE_OPTION_SIZE, "Values that wait to be sent; a record costs 512 bytes at least.")
+    option("bufferMax", SLUICE_OPTION_SIZE, "Records that wait to be sent, in bytes; each costs 512 at least. One that is larger is sent alone.")
         .by_default("32MiB")
         .between(1 << 20, 1 << 30),
     option("timeout", SLUICE_OPTION_DURATION, "Longest wait for one answer of the target cluster.")
@@ -73,6 +73,7 @@ inline constexpr sluice_option option_table[] = {
 };
 
 struct Options {
+    std::string pipeline;
     std::map<std::string, std::string> properties;  ///< of librdkafka, secrets too
     TopicNames topics{"{topic}", ""};
     bool keep_partition = true;

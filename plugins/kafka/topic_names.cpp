@@ -52,6 +52,14 @@ std::vector<Route> read_routes(std::string_view json) {
 
 }  // namespace
 
+std::string Traffic::add(const std::set<std::string>& sources, const std::set<std::string>& targets) {
+    sources_.insert(sources.begin(), sources.end());
+    targets_.insert(targets.begin(), targets.end());
+    for (const std::string& topic : sources_)
+        if (targets_.count(topic) != 0) return topic;
+    return "";
+}
+
 bool is_topic_name(std::string_view name) {
     const auto is_legal = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

@@ -2,6 +2,7 @@
 // Which topic of the target a topic of the source is written to. Pure.
 
 #include <regex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,18 @@ class TopicNames {
  private:
     std::string pattern_;
     std::vector<Route> routes_;
+};
+
+/// What a pipeline within one cluster has read and written since it was opened, one name for each topic: a
+/// copy that it reads would feed itself, and need not be read in the batch that wrote it.
+class Traffic {
+ public:
+    /// A topic that has been both, with these; empty: none.
+    std::string add(const std::set<std::string>& sources, const std::set<std::string>& targets);
+
+ private:
+    std::set<std::string> sources_;
+    std::set<std::string> targets_;
 };
 
 /// Up to 249 of a-z A-Z 0-9 . _ -, and neither "." nor "..".

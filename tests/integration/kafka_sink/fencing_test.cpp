@@ -41,6 +41,15 @@ bool freeze_in_transaction(DaemonProcess& daemon, const std::string& id) {
     });
 }
 
+/// The checkpoint of a daemon that is frozen, hence as a crash would leave it.
+void copy_data(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::create_directory(to / "data");
+    for (const auto& entry : std::filesystem::directory_iterator(from / "data"))
+        if (!entry.is_socket())
+            std::filesystem::copy(entry, to / "data" / entry.path().filename(),
+                                  std::filesystem::copy_options::recursive);
+}
+
 }  // namespace
 
 TEST_CASE("a batch whose transaction ran out of time is run again, and nothing comes twice") {
@@ -59,7 +68,8 @@ TEST_CASE("a batch whose transaction ran out of time is run again, and nothing c
         daemon.signal(SIGCONT);
     }
     CHECK_MESSAGE(daemon.says("more than transactionTimeout: the cluster gives such a transaction up. If that "
-                              "comes again, raise it, or lower maxOffsetsPerTrigger"),
+                              "comes again, raise it, or lower maxOffsetsPerTrigger and have this batch planned anew: "
+                              "sluice batches replan " + mirror.topic),
                   daemon.log());
     finish(daemon);
     CHECK(mirror.wrong() == "");
@@ -72,12 +82,7 @@ TEST_CASE("a daemon that wakes up in a transaction after another took over is fe
     DaemonProcess zombie(mirror.folder.path(), mirror.yaml());
     zombie.start();
     REQUIRE_MESSAGE(freeze_in_transaction(zombie, id), zombie.log());
-    // Of a daemon that is frozen, hence as a crash would leave it.
-    std::filesystem::create_directory(other.path() / "data");
-    for (const auto& entry : std::filesystem::directory_iterator(mirror.folder.path() / "data"))
-        if (!entry.is_socket())
-            std::filesystem::copy(entry, other.path() / "data" / entry.path().filename(),
-                                  std::filesystem::copy_options::recursive);
+    copy_data(mirror.folder.path(), other.path());
     DaemonProcess second(other.path(), with_data_in(mirror, other.path()));
     second.start();
     finish(second);
@@ -85,6 +90,26 @@ TEST_CASE("a daemon that wakes up in a transaction after another took over is fe
     stop_with(zombie, "another producer has taken transactional id " + id +
                           ": a second daemon runs this pipeline, or another one of the same name. "
                           "Nothing of this batch was kept. Stop one of the two");
+    CHECK(mirror.wrong() == "");
+}
+
+TEST_CASE("a daemon that wakes up after another wrote its batch does not take the id back") {
+    const Mirror mirror("late", 200'000, "110000", "transactionTimeout: 3s\n");  // two batches
+    const std::string id = "sluice-" + mirror.topic;
+    const WorkFolder other("kafka-sink-late-2");
+    DaemonProcess zombie(mirror.folder.path(), mirror.yaml());
+    zombie.start();
+    REQUIRE_MESSAGE(freeze_in_transaction(zombie, id), zombie.log());
+    // Until its own transaction is too old to tell it from one that ran out of time.
+    REQUIRE(wait_until([&] {
+        return transaction_state(target_cluster().bootstrap(), id) == TransactionState::complete_abort;
+    }));
+    copy_data(mirror.folder.path(), other.path());
+    DaemonProcess second(other.path(), with_data_in(mirror, other.path()));
+    second.start();
+    finish(second);
+    zombie.signal(SIGCONT);
+    stop_with(zombie, "another daemon runs this pipeline");
     CHECK(mirror.wrong() == "");
 }
 

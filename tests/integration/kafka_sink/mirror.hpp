@@ -3,7 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <boost/json.hpp>
+#include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "tests/integration/kafka_sink/target.hpp"
 #include "tests/support/e2e.hpp"
@@ -37,7 +41,7 @@ struct Mirror {
         return read_topic(target_cluster().bootstrap(), topic);
     }
     /// Empty when every record that the source shows is in the target once, in its place.
-    [[nodiscard]] std::string wrong() const {
+    [[nodiscard]] std::string wrong(bool keeps_partitions = true) const {
         const auto records = delivered();
         const Ledger expected = visible_in_kafka(source.bootstrap(), {topic});
         const auto written =
@@ -45,7 +49,27 @@ struct Mirror {
         MESSAGE(topic << ": " << count(expected) << " records compared; "
                       << static_cast<std::int64_t>(written - records.size())
                       << " more are aborted");
-        return difference(expected, by_origin(records)) + disorder(records);
+        return difference(expected, by_origin(records)) + disorder(records, keeps_partitions);
+    }
+    /// Of the batch that a daemon left without an outcome: offsets [from, until) by partition. Empty:
+    /// there is none.
+    [[nodiscard]] std::map<std::int32_t, std::pair<std::int64_t, std::int64_t>> open_batch() const {
+        std::map<std::int32_t, std::pair<std::int64_t, std::int64_t>> open;
+        const auto newest = tool({"batches", "list", topic, "--limit", "1"}).at("batches").as_array();
+        if (newest.empty() || newest[0].at("state") != "planned") return open;
+        const std::string batch = std::to_string(newest[0].at("batch").to_number<std::int64_t>());
+        for (const auto& range : tool({"batches", "show", topic + '/' + batch}).at("ranges").as_array())
+            open[range.at("partition").to_number<std::int32_t>()] = {
+                range.at("from").to_number<std::int64_t>(), range.at("until").to_number<std::int64_t>()};
+        return open;
+    }
+
+    /// What the tool answers, on the checkpoint of a daemon that is down.
+    [[nodiscard]] boost::json::value tool(std::vector<std::string> words) const {
+        words.insert(words.end(), {"--json", "--config", (folder.path() / "sluice.yaml").string()});
+        const CommandResult answer = run_command("sluice", words);
+        REQUIRE_MESSAGE(answer.code == 0, answer.err);
+        return boost::json::parse(answer.out);
     }
 
     Kafka& source = Kafka::real();

@@ -151,15 +151,15 @@ Ledger by_origin(const std::vector<Delivered>& records) {
     return ledger;
 }
 
-std::string disorder(const std::vector<Delivered>& records) {
-    std::map<plan::TopicPartition, std::int64_t> last;
+std::string disorder(const std::vector<Delivered>& records, bool keeps) {
+    std::map<std::pair<plan::TopicPartition, std::int32_t>, std::int64_t> last;
     for (const Delivered& record : records) {
         const Origin place = origin_of(record);
         const std::string text =
             plan::to_string(place.partition) + "@" + std::to_string(place.offset);
-        if (place.partition.partition != record.partition)
+        if (keeps && place.partition.partition != record.partition)
             return text + " is in partition " + std::to_string(record.partition);
-        const auto [found, is_first] = last.try_emplace(place.partition, place.offset);
+        const auto [found, is_first] = last.try_emplace({place.partition, record.partition}, place.offset);
         if (!is_first && place.offset <= found->second) return text + " comes too late";
         found->second = place.offset;
     }

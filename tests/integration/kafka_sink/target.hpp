@@ -55,7 +55,7 @@ Origin origin_of(const Delivered& record);
 Ledger by_origin(const std::vector<Delivered>& records);
 
 /// Empty when the records of each source partition stand in order, each partition in its own; else
-/// the first that does not.
-std::string disorder(const std::vector<Delivered>& records);
+/// the first that does not. `keeps` false: spread by their keys, and in order in each partition.
+std::string disorder(const std::vector<Delivered>& records, bool keeps = true);
 
 }  // namespace sluice::test

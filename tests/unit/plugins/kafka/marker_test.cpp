@@ -121,6 +121,34 @@ TEST_CASE("a marker that was forgotten stops only what may be there already") {
     }
 }
 
+TEST_CASE("the transactional id is not taken by whoever has been overtaken, nor by a stranger") {
+    Claim claim{"orders", true, 7, no_batch, Marker{6, "2-10", "A", now}};
+    const auto objection = [&] { return objection_to(claim, "sluice-orders-marker"); };
+    CHECK(objection() == "");
+    SUBCASE("a batch that an earlier process may have committed is looked up, with the id") {
+        claim.newest->batch = 7;
+        CHECK(objection() == "");
+    }
+    SUBCASE("a batch that this process alone has begun, and never tried to commit, is another's") {
+        claim.untried = 7;
+        CHECK(objection() == "");
+        claim.newest->batch = 7;
+        CHECK(objection().find("another daemon runs this pipeline") != std::string::npos);
+    }
+    SUBCASE("the target is ahead of the checkpoint") {
+        claim.newest->batch = 8;
+        CHECK(objection().find("the checkpoint is older than the output") != std::string::npos);
+    }
+    SUBCASE("there is no checkpoint") {
+        claim.has_checkpoint = false;
+        CHECK(objection().find("there is no checkpoint") != std::string::npos);
+        claim.newest->batch = no_batch;
+        CHECK(objection() == "");
+        claim.newest.reset();
+        CHECK(objection() == "");
+    }
+}
+
 TEST_CASE("a marker comes back as it was written, and offsets of others are none") {
     const Marker marker{41, "3-17", "cluster \"x\"", now};
     const auto read = Marker::read(42, marker.metadata());

@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "plugins/kafka/conf.hpp"
 #include "plugins/kafka/errors.hpp"
 #include "plugins/kafka/kafka_sink.hpp"
+#include "plugins/kafka/patience.hpp"
 #include "plugins/kafka/topic_names.hpp"
+#include "plugins/kafka/waiting.hpp"
 
 using namespace sluice;
 using namespace sluice::plugins::kafka;
@@ -34,6 +37,13 @@ std::string checked(const Given& given) {
 
 std::int32_t guarantee(const Given& given) {
     return with_config(given, [](const Config& config) { return KafkaSink::guarantee(config); });
+}
+
+std::int64_t number_in(const Conf& conf, const char* property) {
+    char value[64] = {};
+    std::size_t size = sizeof value;
+    REQUIRE(rd_kafka_conf_get(conf.get(), property, value, &size) == RD_KAFKA_CONF_OK);
+    return std::stoll(value);
 }
 
 bool says(const Given& given, const std::string& text) {
@@ -127,6 +137,74 @@ TEST_CASE("a report blames a record only where no other one can be meant") {
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__PURGE_QUEUE) == Delivery::other);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) == Delivery::failed);
     CHECK(delivery_of(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) == Delivery::failed);
+}
+
+TEST_CASE("whatever a record may be, the producer's queue has room for it") {
+    for (const std::int64_t record_max : {1'000, 16'777'216, 1'000'000'000}) {
+        for (const char* const buffer_max : {"1048576", "33554432", "1073741824"}) {
+            CAPTURE(record_max);
+            CAPTURE(buffer_max);
+            const Conf conf = with_config(
+                {{"bufferMax", buffer_max},
+                 {"kafka", R"({"bootstrap.servers":"localhost:9092","message.max.bytes":)" +
+                               std::to_string(record_max) + "}"}},
+                [](const Config& config) {
+                    return make_conf(read_options(config.settings, "orders"), Role::producer);
+                });
+            const std::int64_t room = number_in(conf, "queue.buffering.max.kbytes") * 1024;
+            CHECK(room >= record_max);
+            CHECK(room >= std::stoll(buffer_max));
+        }
+    }
+}
+
+TEST_CASE("a topic that was written is not read, in whichever order the two come") {
+    Traffic traffic;
+    CHECK(traffic.add({"orders"}, {"copy.orders"}) == "");
+    CHECK(traffic.add({"orders", "payments"}, {"copy.orders", "copy.payments"}) == "");
+    SUBCASE("written first") {
+        CHECK(traffic.add({"copy.orders"}, {"copy.copy.orders"}) == "copy.orders");
+    }
+    SUBCASE("read first") {
+        CHECK(traffic.add({"x"}, {"payments"}) == "payments");
+    }
+    SUBCASE("in one batch") {
+        CHECK(traffic.add({"x"}, {"x"}) == "x");
+    }
+}
+
+TEST_CASE("keys and headers count among the bytes that wait, and a record that is too large goes alone") {
+    Waiting waiting(1'000);
+    const auto left = [](std::uint64_t records) { return [records] { return records; }; };
+    CHECK(waiting.has_room(5'000, left(0)));
+    waiting.add(5'000);
+    CHECK_FALSE(waiting.has_room(0, left(1)));
+    CHECK(waiting.has_room(0, left(0)));
+    CHECK(waiting.bytes() == 0);
+    for (int i = 0; i < 10; ++i) {
+        REQUIRE(waiting.has_room(100, left(static_cast<std::uint64_t>(i))));
+        waiting.add(100);
+    }
+    CHECK_FALSE(waiting.has_room(100, left(10)));
+    CHECK_FALSE(waiting.has_room(200, left(9)));
+    CHECK(waiting.has_room(100, left(9)));
+    CHECK(waiting.bytes() == 900);
+    CHECK(waiting.has_room(900, left(1)));
+    CHECK(waiting.bytes() == 100);
+}
+
+TEST_CASE("once a daemon is being stopped a wait ends within 8 s of it, however long one call may take") {
+    sluice_host table{};
+    table.struct_size = sizeof table;
+    table.stopping = [](const sluice_host*) -> std::int32_t { return 1; };
+    const Host host(&table);
+    using std::chrono::milliseconds;
+    Patience short_slices(host, std::chrono::hours(1));
+    CHECK_FALSE(short_slices.is_over());
+    CHECK(short_slices.slice_ms() == 1000);
+    Patience one_call(host, std::chrono::hours(1), Patience::stop_limit);
+    CHECK(milliseconds(one_call.slice_ms()) == Patience::stop_limit);
+    CHECK(one_call.is_over());  // the call may have begun with the stop
 }
 
 TEST_CASE("without transactions it is at least once") {
