@@ -136,17 +136,26 @@ void Connection::open() {
     connect();
     PQsetnonblocking(connection_, 1);
     PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
-    // A batch may take longer than what an interactive session is allowed.
-    exec(
-        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
-        "SET standard_conforming_strings = on; SET lock_timeout = " +
-        std::to_string(options_.lock_timeout.count()) +
-        "; SELECT set_config('synchronous_commit', 'on', false) "
-        "WHERE current_setting('synchronous_commit') = 'off'"
-        // A session whose daemon died must not hold its lock to the end of a long statement (>=
-        // 14).
-        "; SELECT set_config(name, '5s', false) FROM pg_settings "
-        "WHERE name = 'client_connection_check_interval'");
+    try {
+        // A batch may take longer than what an interactive session is allowed, and the next one may
+        // be hours away.
+        exec(
+            "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+            "SET standard_conforming_strings = on; SET lock_timeout = " +
+            std::to_string(options_.lock_timeout.count()) +
+            "; SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'"
+            // Those that not every server has: from 14, from 17 on.
+            "; SELECT set_config(name, '0', false) FROM pg_settings "
+            "WHERE name IN ('idle_session_timeout', 'transaction_timeout')"
+            // A session whose daemon died must not hold its lock to the end of a long statement (>=
+            // 14).
+            "; SELECT set_config(name, '5s', false) FROM pg_settings "
+            "WHERE name = 'client_connection_check_interval'");
+    } catch (...) {
+        close();  // the session lives, and is not what the caller asked for
+        throw;
+    }
 }
 
 void Connection::lost(const char* doing) {

@@ -35,6 +35,7 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
+    /// With the settings that a batch needs, or not at all.
     void open();
     [[nodiscard]] bool is_open() const;
     void close() noexcept;
