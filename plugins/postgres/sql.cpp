@@ -30,6 +30,15 @@ std::string quoted_name(std::string_view name) {
     return text + '"';
 }
 
+std::string quoted_text(std::string_view text) {
+    std::string quoted = " E'";
+    for (const char c : text) {
+        if (c == '\'' || c == '\\') quoted += c;
+        quoted += c;
+    }
+    return quoted + '\'';
+}
+
 std::uint64_t hash_of(std::string_view text) {
     std::uint64_t hash = 14695981039346656037ULL;
     for (const char c : text) {
@@ -88,6 +97,24 @@ std::string Sql::try_insert() const {
     for (std::size_t i = 0; i < columns_.size(); ++i)
         nulls += i == 0 ? "NULL" : ", NULL";
     return "INSERT INTO " + target_ + " (" + column_list_ + ") SELECT " + nulls + " WHERE false";
+}
+
+std::string Sql::unfilled_columns() const {
+    const std::string table = quoted_text(target_) + "::regclass";
+    std::string filled;
+    for (const std::string& column : columns_)
+        filled += (filled.empty() ? "" : ", ") + quoted_text(column);
+    // A domain has a default and a NOT NULL of its own, and a BEFORE trigger (of a partition, too) may
+    // fill what it likes: 1, 2 and 4 in tgtype are ROW, BEFORE and INSERT.
+    return "SELECT string_agg(name, ', ' ORDER BY attnum) FROM (SELECT attnum, '\"' || replace(attname, '\"', "
+           "'\"\"') || '\"' AS name FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE attrelid = " +
+           table +
+           " AND attnum > 0 AND NOT attisdropped AND (attnotnull OR typnotnull) AND NOT atthasdef AND "
+           "attidentity = '' AND attgenerated = '' AND typdefault IS NULL) AS needed WHERE name NOT IN (" +
+           filled +
+           ") AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgtype & 7 = 7 AND tgenabled <> 'D' AND "
+           "(tgrelid = " +
+           table + " OR tgrelid IN (SELECT relid FROM pg_partition_tree(" + table + "))))";
 }
 
 std::string Sql::create_staging(std::string_view table, bool temporary) const {

@@ -13,6 +13,9 @@ namespace sluice::plugins::postgres {
 /// `name` in double quotes.
 std::string quoted_name(std::string_view name);
 
+/// `text` as a literal.
+std::string quoted_text(std::string_view text);
+
 /// 64 bits of FNV-1a: names of staging tables, the key of the advisory lock.
 std::uint64_t hash_of(std::string_view text);
 
@@ -36,6 +39,8 @@ class Sql {
     [[nodiscard]] std::string create_batches() const;
     /// Executes to nothing; fails when columns or privileges are missing.
     [[nodiscard]] std::string try_insert() const;
+    /// The columns, quoted, that an INSERT leaves null and the table does not.
+    [[nodiscard]] std::string unfilled_columns() const;
     /// `table` is quoted; with `temporary` it ends with the transaction.
     [[nodiscard]] std::string create_staging(std::string_view table, bool temporary) const;
     /// COPY of rows as RowEncoder makes them.

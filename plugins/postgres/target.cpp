@@ -3,12 +3,15 @@
 #include <algorithm>
 
 #include "daemon/base/failpoint.hpp"
+#include "plugins/postgres/row_search.hpp"
 
 namespace sluice::plugins::postgres {
 namespace {
 
 constexpr const char* temporary_stage = "pg_temp.\"_sluice_stage\"";
 constexpr const char* temporary_probe = "pg_temp.\"_sluice_probe\"";
+/// That they are all bad, each by itself, is not likely any more.
+constexpr std::size_t many_rows = 100;
 /// Rows of sluice_batches kept per pipeline and table.
 constexpr std::int64_t batches_kept = 10'000;
 
@@ -147,6 +150,11 @@ void Target::prepare_table() {
     }
     create_once(sql_->batches(), sql_->create_batches());
     // What is missing is said now, and not by the first batch.
+    if (const std::string unfilled = first_value(main_.exec(sql_->unfilled_columns())); !unfilled.empty())
+        throw ServerError(ErrorKind::fatal, "23502",
+                          "every row would be refused: " + sql_->target() + " demands a value of " + unfilled +
+                              ", which `columns` does not fill. Add it to `columns`, or ALTER TABLE … ALTER "
+                              "COLUMN … SET DEFAULT, or DROP NOT NULL");
     main_.exec("BEGIN");
     try {
         main_.exec(sql_->try_insert());
@@ -325,6 +333,29 @@ void Target::attempt(std::string_view rows) {
     main_.exec("RELEASE SAVEPOINT rows");
 }
 
+void Target::check_table_takes_any(const std::vector<RefusedRow>& refused, bool by_trigger) {
+    // The server's own refusals have the row's values in their detail: these differ.
+    const std::string& reason = refused.front().second;
+    bool takes_none = by_trigger && std::all_of(refused.begin(), refused.end(), [&](const RefusedRow& row) {
+                          return row.second == reason;
+                      });
+    if (!takes_none) {
+        try {
+            attempt("");  // triggers for each statement speak without a row, too
+        } catch (const ServerError& error) {
+            if (error.kind() != ErrorKind::row || !main_.is_open()) throw;
+            main_.exec("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
+            takes_none = true;
+        }
+    }
+    if (takes_none)
+        throw ServerError(ErrorKind::fatal, "",
+                          sql_->target() + " refuses every one of " + std::to_string(refused.size()) +
+                              " rows: " + reason +
+                              ". The table or a trigger of it is at fault rather than the records: put it "
+                              "right, and start the pipeline again");
+}
+
 std::vector<RefusedRow> Target::put_carefully(std::string_view rows,
                                               const std::vector<std::size_t>& ends) {
     std::vector<RefusedRow> refused;
@@ -334,28 +365,21 @@ std::vector<RefusedRow> Target::put_carefully(std::string_view rows,
         begin_transaction();
         const std::size_t count = ends.size();
         const auto start_of = [&](std::size_t row) { return row == 0 ? 0 : ends[row - 1]; };
-        // The server names the row, or else halves are tried: a few statements for each row
-        // refused.
-        std::size_t piece = count;
-        for (std::size_t at = 0; at < count;) {
-            const std::size_t size = std::min(piece, count - at);
+        bool by_trigger = true;
+        for (RowSearch search(count); !search.is_done();) {
+            const std::size_t at = search.at();
             try {
-                attempt(rows.substr(start_of(at), ends[at + size - 1] - start_of(at)));
-                at += size;
-                piece = size * 2;
+                attempt(rows.substr(start_of(at), ends[at + search.size() - 1] - start_of(at)));
+                search.taken();
             } catch (const ServerError& error) {
                 if (error.kind() != ErrorKind::row || !main_.is_open()) throw;
                 main_.exec("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-                const std::uint64_t line = error.line().value_or(0);
-                if (size == 1 || line == 1) {
-                    refused.emplace_back(at, error.what());
-                    ++at;
-                    piece = std::max<std::size_t>(1, piece / 2);
-                } else {
-                    piece = line > 1 && line <= size ? line - 1 : size / 2;
-                }
+                if (!search.refused(error.line())) continue;
+                refused.emplace_back(at, error.what());
+                by_trigger = by_trigger && error.sqlstate().substr(0, 2) == "P0";  // RAISE
             }
         }
+        if (count >= many_rows && refused.size() == count) check_table_takes_any(refused, by_trigger);
     } catch (const ServerError& error) {
         broken_ = error;
         throw;

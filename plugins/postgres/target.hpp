@@ -73,6 +73,8 @@ class Target {
     void open_lanes();
     void begin_transaction();
     void attempt(std::string_view rows);
+    /// Throws when it was not the rows: `refused` are all of a large call.
+    void check_table_takes_any(const std::vector<RefusedRow>& refused, bool by_trigger);
     void note(const BatchId& batch, std::int64_t last, std::uint64_t records);
     [[nodiscard]] bool is_direct() const { return careful_ || options_.connections == 1; }
 

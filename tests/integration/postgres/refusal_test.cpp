@@ -138,6 +138,74 @@ TEST_CASE("a table, column, right or password that is missing stops the pipeline
             "permission denied");
 }
 
+TEST_CASE("a column that must not be null, and that nothing fills, stops the pipeline before any record") {
+    Database database;
+    const std::string table = unique_table("lacking");
+    const sink::Settings settings{{"connection", Database::address()},
+                                  {"table", table},
+                                  {"columns", R"({"id":{"from":"key","type":"bigint"}})"}};
+    database.run("CREATE DOMAIN " + table + "_zero AS integer DEFAULT 0 NOT NULL; CREATE TABLE " + table +
+                 " (id bigint NOT NULL, filled integer NOT NULL DEFAULT 1, by_domain " + table +
+                 "_zero, counted integer GENERATED ALWAYS AS IDENTITY, doubled bigint NOT NULL GENERATED "
+                 "ALWAYS AS (id * 2) STORED, \"Tenant\" text NOT NULL, region text NOT NULL)");
+    const sink::Reply reply = opened(settings);
+    CHECK_MESSAGE(reply.status == sink::Status::fatal, reply.message);
+    CHECK_MESSAGE(mentions(reply.message, "\"Tenant\", \"region\""), reply.message);
+    for (const char* column : {"filled", "by_domain", "counted", "doubled", "\"id\""})
+        CHECK_MESSAGE(!mentions(reply.message, column), reply.message);
+    CHECK_MESSAGE(mentions(reply.message, "SET DEFAULT"), reply.message);
+    // The server asks for the value behind its triggers, and so may one of them give it.
+    database.run("CREATE FUNCTION " + table + "_fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                 "NEW.\"Tenant\" := 't'; NEW.region := 'r'; RETURN NEW; END $$; CREATE TRIGGER fill "
+                 "BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION " + table + "_fill()");
+    TestCheckpoint checkpoint;
+    SinkRun sink(settings, checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto written = sink.batch({{0, 0, 10}}, numbers_with({}));
+    CHECK_MESSAGE(written.status == sink::Status::ok, written.message);
+}
+
+TEST_CASE("a table that refuses whatever is written stops the pipeline, and buries no topic") {
+    Database database;
+    for (const char* mode : {"append", "upsert"}) {
+        for (const char* level : {"STATEMENT", "ROW"}) {
+            CAPTURE(mode);
+            CAPTURE(level);
+            const std::string table = unique_table("frozen");
+            database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n integer)");
+            TestCheckpoint checkpoint;
+            SinkRun sink(numbers_settings(table, mode, "1"), checkpoint);
+            REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+            database.run("CREATE FUNCTION " + table +
+                         "_no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'closed for the "
+                         "audit' USING ERRCODE = '" + (*level == 'S' ? "23514" : "P0001") +
+                         "'; END $$; CREATE TRIGGER no BEFORE INSERT ON " + table + " FOR EACH " + level +
+                         " EXECUTE FUNCTION " + table + "_no()");
+            const auto reply = sink.batch({{0, 0, 300}}, numbers_with({}), false, 1);
+            CHECK_MESSAGE(reply.status == sink::Status::fatal, reply.message);
+            CHECK_MESSAGE(mentions(reply.message, "closed for the audit"), reply.message);
+            CHECK_MESSAGE(mentions(reply.message, "every one of 300 rows"), reply.message);
+            database.run("DROP TRIGGER no ON " + table);
+            const auto again = sink.batch({{0, 0, 300}}, numbers_with({}), true, 1);
+            CHECK_MESSAGE(again.status == sink::Status::ok, again.message);
+        }
+    }
+}
+
+TEST_CASE("a long run of bad records is refused row by row: the table would take others") {
+    Database database;
+    const std::string table = unique_table("burst");
+    database.run("CREATE TABLE " + table + " (id bigint, n integer CHECK (n >= 1000))");
+    TestCheckpoint checkpoint;
+    SinkRun sink(numbers_settings(table, "append", "1"), checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    // The first call of 1000 is refused whole, the second one is not.
+    const auto reply = sink.batch({{0, 0, 2000}}, numbers_with({}), false, 1);
+    REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+    CHECK(sink.refused.size() == 1000);
+    CHECK(database.value("SELECT count(*) FROM " + table) == "1000");
+}
+
 TEST_CASE("a server that is not there, or full, is tried again") {
     const sink::Reply reply =
         opened({{"connection", "postgresql://sluice@127.0.0.1:1/postgres"}, {"table", "t"}});
@@ -262,6 +330,64 @@ TEST_CASE("a session ended by an administrator costs a re-run, and nothing else"
                   "SELECT count(*) || ' ' || count(DISTINCT (partition, \"offset\")) FROM " +
                   table) == "40001 40001");
     }
+}
+
+TEST_CASE("limits that a role's sessions have for people do not end the sink's") {
+    Database database;
+    const std::string role = unique_table("limited");
+    const std::string table = unique_table("idle");
+    database.run("CREATE ROLE " + role + " SUPERUSER LOGIN");
+    for (const char* limit : {"idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout",
+                              "statement_timeout"}) {
+        if (database.value(std::string("SELECT count(*) FROM pg_settings WHERE name = '") + limit + "'") == "1")
+            database.run("ALTER ROLE " + role + " SET " + limit + " = 200");
+    }
+    TestCheckpoint checkpoint;
+    SinkRun sink({{"connection", Database::address(role)},
+                  {"table", table},
+                  {"createTable", "true"},
+                  {"connections", "2"}},
+                 checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    REQUIRE(sink.batch({{0, 0, 10}, {1, 0, 10}}, plain_record).status == sink::Status::ok);
+    const std::string sessions =
+        "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE usename = '" + role + "'";
+    const std::string before = database.value(sessions);
+    database.run("SELECT pg_sleep(0.8)");  // four times as long as they may idle
+    CHECK(database.value(sessions) == before);
+    const auto reply = sink.batch({{0, 10, 20}, {1, 10, 20}}, plain_record);
+    CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
+}
+
+TEST_CASE("a session that could not be set up is not used: the next one has the lock") {
+    Database database;
+    const std::string role = unique_table("barred");
+    const std::string table = unique_table("setup");
+    // What the sink asks pg_settings for goes through a view that can be broken.
+    database.run("CREATE ROLE " + role + " SUPERUSER LOGIN; CREATE SCHEMA " + role + "; CREATE TABLE " + role +
+                 ".works (yes integer); INSERT INTO " + role + ".works VALUES (1); CREATE VIEW " + role +
+                 ".pg_settings AS SELECT s.* FROM pg_catalog.pg_settings s, " + role + ".works WHERE 1 / yes = 1; "
+                 "ALTER ROLE " + role + " SET search_path = " + role + ", pg_catalog, public");
+    TestCheckpoint checkpoint;
+    SinkRun sink({{"connection", Database::address(role)}, {"table", "public." + table}, {"createTable", "true"}},
+                 checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto locks = [&] {
+        return database.value(
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
+            "AND l.granted AND a.usename = '" + role + "'");
+    };
+    REQUIRE(locks() == "1");
+    database.run("UPDATE " + role + ".works SET yes = 0; SELECT pg_terminate_backend(pid, 10000) FROM "
+                 "pg_stat_activity WHERE usename = '" + role + "'");
+    const TestPlan plan{{0, 0, 10}};
+    CHECK(sink.begin(plan).status != sink::Status::ok);
+    database.run("UPDATE " + role + ".works SET yes = 1");
+    const auto begun = sink.begin(plan);
+    CHECK_MESSAGE(begun.status == sink::Status::ok, begun.message);
+    CHECK(locks() == "1");
+    CHECK(sink.write(plan, plain_record).status == sink::Status::ok);
+    CHECK(sink.commit().status == sink::Status::ok);
 }
 
 TEST_CASE("a server that crashes in the middle of a batch, or of a commit, is found again") {
