@@ -18,6 +18,10 @@ static sluice_status fail(const sluice_host* host, const char* why) {
     host->set_error(host, (sluice_string){why, strlen(why)});
     return SLUICE_FATAL;
 }
+static sluice_status fail_by_errno(const sluice_host* host) { /* a full disk passes by itself */
+    const int passes = errno == ENOSPC || errno == EDQUOT;
+    return fail(host, strerror(errno)), passes ? SLUICE_RETRY : SLUICE_FATAL;
+}
 static sluice_bytes receipt_of(const sluice_sink* sink) {
     return (sluice_bytes){(const uint8_t*)&sink->length, sizeof sink->length};
 }
@@ -29,7 +33,7 @@ static sluice_status open_sink(const sluice_host* host, const sluice_config* con
     sluice_sink* const sink = calloc(1, sizeof *sink);
     if (sink != NULL && name != NULL) sink->file = fopen(name, "ab");
     free(name);
-    if (sink == NULL || sink->file == NULL) return free(sink), fail(host, strerror(errno));
+    if (sink == NULL || sink->file == NULL) return free(sink), fail_by_errno(host);
     sink->host = host, sink->newest = -1, sink->length = size_of(sink);
     if (receipt.size == sizeof sink->length) memcpy(&sink->length, receipt.data, receipt.size);
     if (size_of(sink) < sink->length) {
@@ -40,9 +44,10 @@ static sluice_status open_sink(const sluice_host* host, const sluice_config* con
 }
 static void close_sink(sluice_sink* sink) { fclose(sink->file), free(sink); }
 static sluice_status cut(sluice_sink* sink) { /* whatever is not committed */
-    fflush(sink->file), clearerr(sink->file);
-    const int failed = ftruncate(fileno(sink->file), sink->length);
-    return failed ? fail(sink->host, strerror(errno)) : SLUICE_OK;
+    const int file = fileno(sink->file); /* stdio keeps what a full disk refused: flush, cut again */
+    const int failed = ftruncate(file, sink->length) != 0 || fflush(sink->file) != 0 ||
+                       ftruncate(file, sink->length) != 0;
+    return clearerr(sink->file), failed ? fail_by_errno(sink->host) : SLUICE_OK;
 }
 static sluice_status begin(sluice_sink* sink, const sluice_batch* batch, sluice_bytes* receipt) {
     if ((int64_t)batch->id != sink->newest) return cut(sink);
@@ -60,12 +65,14 @@ static sluice_status writer_write(sluice_writer* writer, const sluice_record* re
         if (at->value.data != NULL) fwrite(at->value.data, 1, at->value.size, sink->file);
         fputc('\n', sink->file);
     }
-    return (void)rejected, ferror(sink->file) ? fail(sink->host, strerror(errno)) : SLUICE_OK;
+    const sluice_status status = ferror(sink->file) ? fail_by_errno(sink->host) : SLUICE_OK;
+    if (status == SLUICE_RETRY) rejected->kind = SLUICE_REJECT_BATCH_LOST; /* some of it is written */
+    return status == SLUICE_RETRY ? SLUICE_REJECT : status;
 }
 static sluice_status close_it(sluice_writer* w, int32_t k) { return (void)w, (void)k, SLUICE_OK; }
 static sluice_status commit(sluice_sink* sink, uint64_t id, sluice_bytes* receipt) {
     if (fflush(sink->file) != 0 || fsync(fileno(sink->file)) != 0)
-        return fail(sink->host, strerror(errno));
+        return fail_by_errno(sink->host);
     sink->length = size_of(sink), sink->newest = (int64_t)id;
     return *receipt = receipt_of(sink), SLUICE_OK; /* durable: the position moves right after */
 }
