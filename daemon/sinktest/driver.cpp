@@ -16,6 +16,9 @@ namespace {
 
 constexpr int attempts_max = 8;
 constexpr std::int64_t far_offset = 5'000'000'000;  // does not fit into 32 bits
+// More than a scenario needs with the most rounds that may be asked for.
+constexpr std::uint64_t batches_of_scenario = 1'000'000;
+constexpr std::int64_t offsets_of_scenario = 100'000'000;
 
 Milliseconds backoff(int attempt) { return Milliseconds{std::min(50 << attempt, 2000)}; }
 
@@ -123,17 +126,25 @@ Result<Answer> Driver::ask(Op op) {
     return call(request, std::string(name_of(op)));
 }
 
+void Driver::enter_scenario(std::size_t place, std::string_view name) {
+    random = Random(options.seed ^ hashed(name));
+    first_batch_ = place * batches_of_scenario;
+    first_offset_ = static_cast<std::int64_t>(place) * offsets_of_scenario;
+    positions_.clear();
+}
+
 // ---- plans -------------------------------------------------------------------------------------------
 
 Planned Driver::plan(const Shape& shape) {
     Planned planned;
     planned.flavor = shape.flavor;
-    planned.batch.id = checkpoint_.next_batch;
+    planned.batch.id = checkpoint_.next_batch = std::max(checkpoint_.next_batch, first_batch_);
     auto& ranges = planned.batch.ranges;
     for (int i = 0; i < shape.ranges; ++i) {
         const std::string topic = pipeline_of(options.seed) + (random.coin() ? "-orders" : "-payments");
         const auto partition = static_cast<std::int32_t>(random.below(3));
-        auto& position = positions_.try_emplace({topic, partition}, partition == 2 ? far_offset : 0).first->second;
+        const std::int64_t first = first_offset_ + (partition == 2 ? far_offset : 0);
+        auto& position = positions_.try_emplace({topic, partition}, first).first->second;
         const std::int64_t from = position;
         position += random.between(1, shape.offsets_max);
         ranges.push_back({topic, partition, 0, from, position, {}});

@@ -45,6 +45,10 @@ class Driver {
     /// Ends the process, whose sink is closed.
     void end() { forget_process(); }
 
+    /// Ids and offsets of its own, and the same random numbers, whatever ran before; `place` counts all
+    /// scenarios. To be called while the sink is closed, and nothing unfinished.
+    void enter_scenario(std::size_t place, std::string_view name);
+
     // ---- batches
     /// The next one; recorded as planned.
     Planned plan(const Shape& shape);
@@ -112,7 +116,9 @@ class Driver {
         std::uint64_t next_batch = 0;
         std::optional<std::string> receipt;
     } checkpoint_;
-    std::map<std::pair<std::string, std::int32_t>, std::int64_t> positions_;
+    std::map<std::pair<std::string, std::int32_t>, std::int64_t> positions_;  ///< in this scenario
+    std::uint64_t first_batch_ = 0;                                           ///< of it
+    std::int64_t first_offset_ = 0;
     std::optional<Planned> unfinished_;
     std::map<std::uint64_t, std::string> receipts_;  ///< what commit() answered
     bool is_rerun_ = false;  ///< what the next begin() says

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/base/text.hpp"
+#include "sluice/sink.h"
 
 namespace sluice::sinktest {
 namespace {
@@ -16,6 +17,18 @@ std::string shown(const Bytes& bytes) {
     if (bytes->size() > shown_bytes) text += "… (" + std::to_string(bytes->size()) + " bytes)";
     return text;
 }
+
+std::string shown(const std::vector<std::pair<std::string, Bytes>>& headers) {
+    constexpr std::size_t shown_headers = 5;
+    std::string text = "[";
+    for (std::size_t i = 0; i < std::min(headers.size(), shown_headers); ++i) {
+        text += (i == 0 ? "" : ", ") + json_quoted(headers[i].first) + ": " + shown(headers[i].second);
+    }
+    if (headers.size() > shown_headers) text += ", … (" + std::to_string(headers.size()) + ")";
+    return text + "]";
+}
+
+std::string shown(std::optional<std::int64_t> time) { return time ? std::to_string(*time) : "none"; }
 
 /// Of one kind and one batch: how many, and the first.
 struct Group {
@@ -124,7 +137,7 @@ std::vector<Finding> Ledger::compare(const std::vector<VisibleRecord>& visible,
 
 void Ledger::compare_content(Entry& entry, const VisibleRecord& record, const std::string& moment,
                              std::vector<Finding>& findings) const {
-    if (entry.is_compared || (!record.key && !record.value)) return;
+    if (entry.is_compared || (!record.key && !record.value && !record.headers && !record.timestamp_ms)) return;
     const Batch& batch = batches_.at(entry.batch);
     entry.is_compared = batch.state == BatchState::committed;
     const auto expected = record_at(recipe_, batch.flavor, record.id);
@@ -139,6 +152,24 @@ void Ledger::compare_content(Entry& entry, const VisibleRecord& record, const st
     };
     compare("key", record.key, expected->key);
     compare("value", record.value, expected->value);
+    if (record.headers && *record.headers != expected->headers) {
+        findings.push_back({Proof::nothing,
+                            moment + ": " + to_string(record.id) + " has the headers " + shown(*record.headers) +
+                                ", and was written with " + shown(expected->headers),
+                            "headers are a list: names may come twice and be empty, values may be null; "
+                            "host->headers() has them, in order"});
+        entry.is_compared = true;
+    }
+    const auto time = expected->timestamp_type == SLUICE_TIMESTAMP_NONE
+                          ? std::nullopt
+                          : std::optional<std::int64_t>(expected->timestamp_ms);
+    if (record.timestamp_ms && *record.timestamp_ms != time) {
+        findings.push_back({Proof::nothing,
+                            moment + ": " + to_string(record.id) + " has the timestamp " +
+                                shown(*record.timestamp_ms) + ", and was written with " + shown(time),
+                            "a timestamp is any 64-bit number of milliseconds, or none: timestamp_type says so"});
+        entry.is_compared = true;
+    }
 }
 
 std::optional<Ledger::Kind> Ledger::judge(Entry& entry, std::uint64_t count) const {

@@ -13,8 +13,9 @@ namespace {
 /// Before anything is written: the reader works, and the target has nothing of this run.
 Result<void> look_first(Driver& driver) {
     const Options& options = driver.options;
-    if (!options.reader) return {};
     if (!driver.open()) return {};  // a table may be made by it; the first scenario says what is wrong
+    if (!driver.close()) driver.kill();
+    if (!options.reader) return {};
     SLUICE_TRY(const std::string text, run_shell(*options.reader));
     const Visible visible = parse_visible(text);
     if (visible.other_lines > 0) {
@@ -58,6 +59,13 @@ void add_notes(const Driver& driver, ScenarioReport& report) {
     }
 }
 
+/// Every scenario finds the sink closed, as one that is run alone does.
+Result<std::optional<std::string>> run_and_close(Driver& driver, const Scenario& scenario) {
+    SLUICE_TRY(auto why_not, scenario.run(driver));
+    SLUICE_CHECK(driver.close());
+    return why_not;
+}
+
 /// What an error of the sink left behind, put right for the scenarios that follow. False when not.
 bool recovers(Driver& driver) {
     driver.kill();
@@ -71,7 +79,7 @@ bool recovers(Driver& driver) {
     return true;
 }
 
-Result<ScenarioReport> run_one(Driver& driver, const Scenario& scenario, bool& is_stuck) {
+Result<ScenarioReport> run_one(Driver& driver, const Scenario& scenario, std::size_t place, bool& is_stuck) {
     ScenarioReport report;
     report.name = scenario.name;
     if (is_stuck) {
@@ -79,13 +87,14 @@ Result<ScenarioReport> run_one(Driver& driver, const Scenario& scenario, bool& i
         return report;
     }
     driver.seen = {};
-    driver.random = Random(driver.options.seed ^ hashed(scenario.name));
-    auto tried = scenario.run(driver);
+    driver.enter_scenario(place, scenario.name);
+    auto tried = run_and_close(driver, scenario);
     if (!tried && tried.error().code == ErrorCode::failed) return std::move(tried).error();
     if (!tried) {
         driver.find({Proof::nothing, tried.error().message, "", true});
         is_stuck = !recovers(driver);
         if (!is_stuck) SLUICE_CHECK(driver.look("after a new process went on"));
+        if (!driver.close()) driver.kill();
     } else if (*tried) {
         report.outcome = Outcome::not_tried;
         report.notes.push_back(**tried);
@@ -117,14 +126,15 @@ Result<Report> run(const Options& options) {
     report.has_reader = options.reader.has_value();
     report.is_whole = !options.scenario;
     report.seed = options.seed;
-    std::vector<Scenario> chosen;
-    for (const Scenario& scenario : scenarios()) {
-        if (!options.scenario || *options.scenario == scenario.name) chosen.push_back(scenario);
+    const auto all = scenarios();
+    std::vector<std::size_t> chosen;
+    for (std::size_t place = 0; place < all.size(); ++place) {
+        if (!options.scenario || *options.scenario == all[place].name) chosen.push_back(place);
     }
     driver.progress = [&] { options.progress(report.scenarios.size(), chosen.size()); };
     bool is_stuck = false;
-    for (const Scenario& scenario : chosen) {
-        SLUICE_TRY(auto one, run_one(driver, scenario, is_stuck));
+    for (const std::size_t place : chosen) {
+        SLUICE_TRY(auto one, run_one(driver, all[place], place, is_stuck));
         report.proven = std::min(report.proven, one.proven);
         report.scenarios.push_back(std::move(one));
     }

@@ -44,6 +44,42 @@ std::optional<Bytes> bytes_of(const json::object& object, std::string_view name)
     return Bytes(*std::move(bytes));
 }
 
+/// A text, null, or {"base64": …}.
+std::optional<Bytes> nested_bytes(const json::value& value) {
+    if (value.is_null()) return Bytes(std::nullopt);
+    if (value.is_string()) return Bytes(std::string(value.get_string()));
+    const json::value* const coded = value.is_object() ? value.get_object().if_contains("base64") : nullptr;
+    if (coded == nullptr || !coded->is_string()) return std::nullopt;
+    const json::string& letters = coded->get_string();
+    auto bytes = from_base64({letters.data(), letters.size()});
+    if (!bytes) return std::nullopt;
+    return Bytes(*std::move(bytes));
+}
+
+std::optional<std::vector<std::pair<std::string, Bytes>>> headers_of(const json::object& object) {
+    const json::value* const list = object.if_contains("headers");
+    if (list == nullptr || !list->is_array()) return std::nullopt;
+    std::vector<std::pair<std::string, Bytes>> headers;
+    for (const json::value& item : list->get_array()) {
+        if (!item.is_array() || item.get_array().size() != 2) return std::nullopt;
+        auto name = nested_bytes(item.get_array()[0]);
+        auto value = nested_bytes(item.get_array()[1]);
+        if (!name || !*name || !value) return std::nullopt;
+        headers.emplace_back(**std::move(name), *std::move(value));
+    }
+    return headers;
+}
+
+std::optional<std::optional<std::int64_t>> timestamp_of(const json::object& object) {
+    const json::value* const time = object.if_contains("timestamp");
+    if (time == nullptr) return std::nullopt;
+    if (time->is_null()) return std::optional<std::int64_t>();
+    boost::system::error_code wrong;
+    const auto number = time->to_number<std::int64_t>(wrong);
+    if (wrong) return std::nullopt;
+    return std::optional<std::int64_t>(number);
+}
+
 std::optional<VisibleRecord> from_json(std::string_view line) {
     boost::system::error_code wrong;
     const json::value value = json::parse({line.data(), line.size()}, wrong);
@@ -63,6 +99,8 @@ std::optional<VisibleRecord> from_json(std::string_view line) {
     if (wrong) return std::nullopt;
     record.key = bytes_of(object, "key");
     record.value = bytes_of(object, "value");
+    record.headers = headers_of(object);
+    record.timestamp_ms = timestamp_of(object);
     return record;
 }
 

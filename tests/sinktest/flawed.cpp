@@ -35,6 +35,12 @@ class FlawedSink final : public sluice::Sink {
     /// Lines that a writer is done with, or, for those that cannot wait, has just been given.
     void keep(const std::string& lines);
     void write_visibly(const std::string& lines);
+    /// Which call this is, for who asks: a line of `log`.
+    template <class... Numbers>
+    void note(std::string call, Numbers... numbers) const {
+        (call.append(" ").append(std::to_string(numbers)), ...);
+        if (log_) append(*log_, std::to_string(batch_) + ' ' + call + '\n');
+    }
     const sluice::Host host;
 
  private:
@@ -45,8 +51,10 @@ class FlawedSink final : public sluice::Sink {
 
     const std::filesystem::path folder_;
     const std::string flaw_;
+    const std::optional<std::string> log_;
     std::mutex mutex_;
     std::uint64_t batch_ = 0;
+    int commits_ = 0;
     std::uint64_t acknowledged_ = 0;
     std::string lines_;
 };
@@ -56,6 +64,7 @@ class FlawedWriter final : public sluice::Writer {
     FlawedWriter(FlawedSink& sink, std::uint32_t range) : sink_(sink), range_(range) {}
     sluice::Status write(sluice::Records records) override;
     sluice::Status close(bool keep) override {
+        sink_.note(keep ? "close" : "drop", range_);
         if (keep && !sink_.has("losesAWriter")) sink_.keep(lines_);
         if (keep && sink_.has("losesAWriter") && range_ == 0) sink_.keep(lines_);
         return {};
@@ -70,16 +79,22 @@ class FlawedWriter final : public sluice::Writer {
 
 FlawedSink::FlawedSink(sluice::Host its_host, const sluice::Config& config,
                        std::optional<std::string_view>)
-    : host(its_host), folder_(config.settings.string("path")), flaw_(config.settings.string("flaw")) {
+    : host(its_host), folder_(config.settings.string("path")), flaw_(config.settings.string("flaw")),
+      log_(config.settings.find("log")) {
     std::filesystem::create_directories(folder_);
     if (has("leaks")) (void)::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 sluice::Status FlawedSink::begin(const sluice::Batch& batch) {
     batch_ = batch.id;
+    note(batch.is_rerun ? "begin again" : "begin", batch.ranges.size());
+    for (const sluice::Range range : batch.ranges) {
+        note(std::string(range.topic), range.partition, range.from, range.until);
+    }
     if (!has("acknowledgesEarly")) lines_.clear();
     if (has("crashes") && batch.is_rerun) ::raise(SIGSEGV);
     if (has("forgetsBatches") || has("commitsAtWrite")) return {};
+    if (has("doubtsAndForgets") && commits_ > 0) return {};
     if (std::filesystem::exists(file_of(batch.id))) {
         return sluice::Status::already_committed(has("changesReceipts") ? "again" : "done");
     }
@@ -87,10 +102,12 @@ sluice::Status FlawedSink::begin(const sluice::Batch& batch) {
 }
 
 std::unique_ptr<sluice::Writer> FlawedSink::open_writer(const sluice::Range& range) {
+    note("open", range.index);
     return std::make_unique<FlawedWriter>(*this, range.index);
 }
 
 sluice::Status FlawedWriter::write(sluice::Records records) {
+    sink_.note("write", range_, records.size(), records[0].offset());
     if (sink_.has("retries") && !std::exchange(was_asked_, true)) {
         return sluice::Status::retry("asked for the first time");
     }
@@ -106,7 +123,10 @@ sluice::Status FlawedWriter::write(sluice::Records records) {
             const auto text = *records[i].value();
             record.value.size = std::min(text.size(), text.find('\0'));
         }
-        sluice::plugins::append_json_line(lines, record, {}, sluice::plugins::ValueMode::text);
+        if (sink_.has("roundsTimestamps")) record.timestamp_ms -= record.timestamp_ms % 1000;
+        const sluice::Headers headers = sink_.host.headers(records[i]);
+        const std::size_t kept = sink_.has("dropsHeaders") ? 0 : headers.size();
+        sluice::plugins::append_json_line(lines, record, {headers.data(), kept}, sluice::plugins::ValueMode::text);
     }
     const bool is_refused = !refused.empty();
     if (is_refused && sink_.has("dropsNeighbours")) return sluice::Status::reject(std::move(refused));
@@ -141,6 +161,7 @@ void FlawedSink::append(const std::filesystem::path& file, const std::string& li
 }
 
 sluice::Status FlawedSink::commit(std::uint64_t batch_id) {
+    note("commit");
     if (has("hangs")) std::this_thread::sleep_for(std::chrono::hours{1});
     if (has("retries") && !std::filesystem::exists(folder_ / ".asked")) {
         append(folder_ / ".asked", "once");
@@ -156,18 +177,27 @@ sluice::Status FlawedSink::commit(std::uint64_t batch_id) {
     }
     std::filesystem::remove(folder_ / ".open");
     append(folder_ / ".open", lines_);
-    std::filesystem::rename(folder_ / ".open", file_of(batch_id));
+    const bool is_doubtful = has("doubts") || has("doubtsAndForgets");
+    if (has("doubtsAndForgets") && commits_ > 0) {
+        std::filesystem::rename(folder_ / ".open", folder_ / (std::to_string(batch_id) + ".2.jsonl"));
+    } else {
+        std::filesystem::rename(folder_ / ".open", file_of(batch_id));
+    }
     lines_.clear();
+    if (is_doubtful && commits_++ == 0) return sluice::Status::retry("the answer of the target was lost");
+    commits_ = 0;
     return sluice::Status::ok("done");
 }
 
 sluice::Status FlawedSink::abort(std::uint64_t) {
+    note("abort");
     lines_.clear();
     return {};
 }
 
 constexpr sluice_option options[] = {
     sluice::option("path", SLUICE_OPTION_PATH, "The folder.").required(),
+    sluice::option("log", SLUICE_OPTION_PATH, "Where each call is written down."),
     sluice::option("flaw", SLUICE_OPTION_STRING, "What is wrong with it.").by_default("none")};
 
 }  // namespace

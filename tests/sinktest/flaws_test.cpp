@@ -1,6 +1,8 @@
 // One sink, right or with one mistake: each mistake is found, and the message says what is wrong.
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,10 +45,18 @@ TEST_CASE("a sink that answers RETRY to first calls is asked again, and is right
     }
 }
 
+TEST_CASE("a sink that commits, answers RETRY and then finds the batch is right") {
+    for (const char* const scenario : {"batches", "kills of re-runs", "given up batches"}) {
+        const KitRun run = flawed("doubts", {"--scenario", scenario});
+        CHECK_MESSAGE(run.code == 0, run.text);
+        CHECK(run.says("the answer of the target was lost"));
+    }
+}
+
 TEST_CASE("each mistake is found, and the message says what is wrong") {
     const std::vector<Flaw> flaws{
         {"commitsAtWrite", "batches",
-         {"before commit() of batch 0:", "visible", "though not committed",
+         {"before commit() of batch 1000000:", "visible", "though not committed",
           "an exactly-once sink shows a batch by its commit(), as one", "proven idempotent"}},
         {"commitsAtWrite", "aborts", {"after abort() behind writer_write()", "there more than once",
                                       "proven at-least-once"}},
@@ -60,13 +70,18 @@ TEST_CASE("each mistake is found, and the message says what is wrong") {
         {"acknowledgesEarly", "kills between calls",
          {"after kill -9", "are not there", "though committed", "not even at-least-once is kept"}},
         {"keepsRetried", "batches", {"there more than once", "nor of a call that answered RETRY"}},
+        {"doubtsAndForgets", "batches", {"there more than once", "nothing may be left of an earlier attempt",
+                                         "proven at-least-once"}},
+        {"dropsHeaders", "batches", {"has the headers [], and was written with [\"trace\": \"", "host->headers()"}},
+        {"roundsTimestamps", "batches", {"has the timestamp 1700100000000, and was written with 17001000000",
+                                         "a timestamp is any 64-bit number"}},
         {"keepsRefused", "refused records", {"visible", "though refused", "the sink must not keep it"}},
         {"dropsNeighbours", "refused records", {"are not there", "they take all that they do not name"}},
-        {"cutsAtNul", "odd records", {"has the value \"\", and was written with \"\\u0000\"", "bytes with a length"}},
+        {"cutsAtNul", "odd records", {"has the value \"before\", and was written with \"before\\u0000behind\"", "bytes with a length"}},
         {"changesReceipts", "checkpoints in doubt", {"handed out another receipt", "1 scenario failed"}},
-        {"crashes", "checkpoints in doubt", {"begin() of batch 0: crashed with SIGSEGV",
+        {"crashes", "checkpoints in doubt", {"begin() of batch 7000000: crashed with SIGSEGV",
                                              "a new process does not go on"}},
-        {"hangs", "batches", {"commit() of batch 0: did not return within 5s, and was killed"}},
+        {"hangs", "batches", {"commit() of batch 1000000: did not return within 5s, and was killed"}},
         {"leaks", "open and close", {"close() leaves file descriptors behind", "1 scenario failed"}},
     };
     for (const Flaw& flaw : flaws) {
@@ -76,6 +91,40 @@ TEST_CASE("each mistake is found, and the message says what is wrong") {
         const KitRun run = flawed(flaw.name, std::move(options));
         CHECK_MESSAGE(run.code == 2, run.text);
         for (const std::string& text : flaw.says) CHECK_MESSAGE(run.says(text), "'", text, "' in\n", run.text);
+    }
+}
+
+namespace {
+
+/// Every call of a run with seed 7, "<batch> <what>", as the sink wrote it down.
+std::vector<std::string> calls_of_run(std::vector<std::string> more) {
+    const KitFolder folder;
+    folder.write("sink.yaml", "plugin: flawed\npath: out\nlog: calls\n");
+    more.insert(more.end(), {"--seed", "7", "--rounds", "3", "--reader",
+                             "cat " + folder.path("out") + "/*.jsonl /dev/null 2>/dev/null || true"});
+    const KitRun run = run_kit(plugin_file("tests/plugins/flawed.so"), folder.path("sink.yaml"), std::move(more));
+    CHECK_MESSAGE(run.code == 0, run.text);
+    std::vector<std::string> calls;
+    std::ifstream lines(folder.path("calls"));
+    for (std::string line; std::getline(lines, line);) calls.push_back(line);
+    return calls;
+}
+
+}  // namespace
+
+TEST_CASE("a scenario makes the same calls alone as among all others") {
+    const auto whole = calls_of_run({});
+    for (const char* const scenario : {"aborts", "kills between calls", "kills of re-runs", "given up batches"}) {
+        CAPTURE(scenario);
+        const auto alone = calls_of_run({"--scenario", scenario});
+        REQUIRE(alone.size() > 20);
+        const std::uint64_t first = std::stoull(alone.front());
+        const std::uint64_t last = std::stoull(alone.back());
+        std::vector<std::string> among;
+        for (const std::string& call : whole) {
+            if (const std::uint64_t batch = std::stoull(call); batch >= first && batch <= last) among.push_back(call);
+        }
+        CHECK(alone == among);
     }
 }
 

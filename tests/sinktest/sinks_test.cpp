@@ -43,8 +43,10 @@ TEST_CASE("file: parts and append are exactly-once, compressed or not") {
 }
 
 TEST_CASE("stdout is at-least-once between calls; a kill inside write() may leave half a line") {
-    for (const char* const scenario : {"batches", "restarts", "aborts", "checkpoints in doubt", "kills between calls",
-                                       "kills of re-runs", "given up batches", "odd records"}) {
+    // Of the others, plugins/stdout/README.md says why not.
+    for (const char* const scenario : {"open and close", "batches", "slow calls", "restarts", "aborts",
+                                       "checkpoints in doubt", "kills between calls", "kills of re-runs",
+                                       "given up batches", "histories", "odd records"}) {
         CAPTURE(scenario);
         const KitFolder folder;
         folder.write("sink.yaml", "plugin: stdout\n");
@@ -71,8 +73,9 @@ TEST_CASE("picky keeps exactly-once in whichever way it refuses records") {
         CAPTURE(form.refuse);
         const KitFolder folder;
         folder.write("sink.yaml", std::string("plugin: picky\npath: out\nrefuse: ") + form.refuse + "\n");
+        // It keeps no headers, and writes that there are none.
         const KitRun run = run_kit(plugin_file("tests/plugins/picky.so"), folder.path("sink.yaml"),
-                                   {"--reader", files(folder, ".jsonl"), "--refused", "bad", "--scenario", "refused records"});
+                                   {"--reader", files(folder, ".jsonl", "sed 's/\"headers\":\\[\\],//'"), "--refused", "bad", "--scenario", "refused records"});
         CHECK_MESSAGE(run.code == 0, run.text);
         CHECK_MESSAGE(run.says(form.says), run.text);
     }

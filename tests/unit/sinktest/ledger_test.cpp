@@ -18,7 +18,7 @@ class World {
         for (std::int64_t offset = 0; offset < 40; ++offset) {
             const RecordId id{"orders", 0, offset};
             const auto record = record_at(recipe, flavor_, id);
-            if (record) records.push_back({id, record->key, record->value});
+            if (record) records.push_back({id, record->key, record->value, record->headers, record->timestamp_ms});
         }
         return records;
     }
@@ -76,6 +76,11 @@ TEST_CASE("a committed record that is missing, altered or was never written leav
     };
     using Records = std::vector<VisibleRecord>;
     CHECK(finding([](Records& records) { records.pop_back(); }).find("not there") != std::string::npos);
+    CHECK(finding([](Records& records) {
+              records.front().headers = std::vector<std::pair<std::string, Bytes>>{{"x", std::nullopt}};
+          }).find("has the headers [\"x\": null]") != std::string::npos);
+    CHECK(finding([](Records& records) { records.front().timestamp_ms = std::optional<std::int64_t>(); })
+              .find("has the timestamp none, and was written with 17000000000") != std::string::npos);
     CHECK(finding([](Records& records) { records.front().value = "other"; }).find("has the value \"other\"") !=
           std::string::npos);
     CHECK(finding([](Records& records) { records.push_back({{"orders", 0, 1000}, {}, {}}); })

@@ -21,6 +21,22 @@ TEST_CASE("a line of the reader is three words, or a JSON object with what is to
     CHECK_FALSE(seen.records[3].value.has_value());
 }
 
+TEST_CASE("headers and the timestamp are compared where the line has them in their form") {
+    const Visible seen = parse_visible(
+        R"({"topic":"o","partition":0,"offset":1,"timestamp":-9223372036854775808,)"
+        R"("headers":[["a","1"],["a",null],["",{"base64":"/w=="}]]})" "\n"
+        R"({"topic":"o","partition":0,"offset":2,"timestamp":null,"headers":{"a":"1"}})" "\n"
+        R"({"topic":"o","partition":0,"offset":3,"timestamp":"2024-01-01"})" "\n");
+    REQUIRE(seen.records.size() == 3);
+    using Headers = std::vector<std::pair<std::string, Bytes>>;
+    CHECK(seen.records[0].headers == Headers{{"a", "1"}, {"a", std::nullopt}, {"", "\xff"}});
+    CHECK(seen.records[0].timestamp_ms == std::optional(std::optional<std::int64_t>(INT64_MIN)));
+    CHECK_FALSE(seen.records[1].headers.has_value());
+    REQUIRE(seen.records[1].timestamp_ms.has_value());
+    CHECK_FALSE(seen.records[1].timestamp_ms->has_value());
+    CHECK_FALSE(seen.records[2].timestamp_ms.has_value());
+}
+
 TEST_CASE("a line that is no record is counted, and the first one kept") {
     const Visible seen = parse_visible("orders 0\n{\"topic\":\"orders\",\"part\norders 0 x\norders 0 1\n");
     CHECK(seen.records.size() == 1);
