@@ -20,7 +20,6 @@
 #include "daemon/config/rfc3339.hpp"
 #include "daemon/plan/planner.hpp"
 #include "tests/bench/connect.hpp"
-#include "tests/bench/memory_cgroup.hpp"
 #include "tests/bench/pool_effect.hpp"
 #include "tests/bench/process.hpp"
 #include "tests/bench/raw_reader.hpp"
@@ -28,6 +27,7 @@
 #include "tests/bench/scale.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/e2e.hpp"
+#include "tests/support/memory_cgroup.hpp"
 
 namespace sluice::bench {
 namespace {
@@ -54,7 +54,8 @@ struct Workload {
 /// One row of the table, and how a round of it is run.
 struct Runner {
     std::string name;
-    std::string against;
+    std::string kind;
+    bool is_raw = false;
     std::function<Cost()> run;
 };
 
@@ -133,9 +134,9 @@ class Bench {
                                                      test::pipeline_yaml(kafka_.bootstrap(), pipeline));
         return {binary("sluiced"), "--config", file};
     }
-    std::vector<std::string> raw(const std::string& topic, int partitions, int clients, bool to_files) {
+    std::vector<std::string> raw(const std::string& topic, int partitions, int clients, int fetch_bytes, bool to_files) {
         std::vector<std::string> command{fs::read_symlink("/proc/self/exe"), "raw", kafka_.bootstrap(), topic,
-                                         std::to_string(partitions), std::to_string(clients)};
+                                         std::to_string(partitions), std::to_string(clients), std::to_string(fetch_bytes)};
         if (to_files) {
             const auto out = folder_.path() / "raw";
             fs::remove_all(out);
@@ -154,36 +155,40 @@ class Bench {
         const auto ended = [this](const std::vector<std::string>& command) {
             return bench::run(command, folder_.path() / "log");
         };
-        const auto most = std::to_string(clients.back());
+        const auto many = [](int n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); };
+        const auto add_raw = [&](int n, int fetch_mib, bool files) {
+            runners.push_back({"librdkafka" + std::string(files ? " to files" : "") + ", " + many(n, "client") +
+                                   (fetch_mib == 10 ? "" : ", small fetches"),
+                               files ? "files" : "nothing", true,
+                               [=, this] { return ended(raw(topic, workload.partitions, n, fetch_mib << 20, files)); }});
+        };
+        const int most = clients.back();
         for (const int n : clients) {
-            const std::string suffix = ", " + std::to_string(n) + (n == 1 ? " client" : " clients");
-            runners.push_back({"librdkafka" + suffix, "", [=, this] { return ended(raw(topic, workload.partitions, n, false)); }});
-            runners.push_back({"sluice discard, " + std::to_string(n) + (n == 1 ? " worker" : " workers"),
-                               "librdkafka" + suffix, [=, this] { return ended(sluice(topic, n, discard)); }});
+            add_raw(n, 10, false);
+            runners.push_back({"sluice discard, " + many(n, "worker"), "nothing", false,
+                               [=, this] { return ended(sluice(topic, n, discard)); }});
         }
-        const std::string best = most + (most == "1" ? " client" : " clients");
+        add_raw(most, 1, false);
         if (workload.partitions == 1) {
-            runners.push_back({"sluice discard, in 2 halves", "librdkafka, " + best,
+            runners.push_back({"sluice discard, in 2 halves", "nothing", false,
                                [=, this] { return ended(sluice(topic, 2, discard, "minPartitions: 2\n")); }});
         }
-        if (to_files) {
-            runners.push_back({"librdkafka to files, " + best, "",
-                               [=, this, n = clients.back()] { return ended(raw(topic, workload.partitions, n, true)); }});
-            runners.push_back({"sluice file, " + most + (most == "1" ? " worker" : " workers"),
-                               "librdkafka to files, " + best,
-                               [=, this, n = clients.back()] { return ended(sluice(topic, n, file)); }});
-            if (!options_.connect_jars.empty()) {
-                std::uint64_t bytes = 0;
-                for (std::int64_t i = 0; i < workload.records; ++i) bytes += value_of(workload, i).size() + 1;
-                runners.push_back({"Kafka Connect FileStreamSink, 2 tasks", "librdkafka to files, " + best, [=, this] {
-                                       return run_connect({options_.connect_jars, folder_.path() / "connect",
-                                                           kafka_.bootstrap(), topic, 2, bytes});
-                                   }});
-            }
+        for (const int n : to_files ? clients : std::vector<int>()) {
+            add_raw(n, 10, true);
+            runners.push_back({"sluice file, " + many(n, "worker"), "files", false,
+                               [=, this] { return ended(sluice(topic, n, file)); }});
+        }
+        if (to_files && !options_.connect_jars.empty()) {
+            std::uint64_t bytes = 0;
+            for (std::int64_t i = 0; i < workload.records; ++i) bytes += value_of(workload, i).size() + 1;
+            runners.push_back({"Kafka Connect FileStreamSink, 2 tasks", "files", false, [=, this] {
+                                   return run_connect({options_.connect_jars, folder_.path() / "connect",
+                                                       kafka_.bootstrap(), topic, 2, bytes});
+                               }});
         }
         const std::size_t first = rows_.size();
         for (const Runner& runner : runners) {
-            rows_.push_back({workload.name, runner.name, runner.against, workload.records, {}});
+            rows_.push_back({workload.name, runner.name, runner.kind, runner.is_raw, workload.records, {}});
         }
         for (int round = 0; round <= options_.rounds; ++round) {  // the first one warms the page cache
             say(workload.name + ": round " + std::to_string(round) + " of " + std::to_string(options_.rounds));
@@ -193,6 +198,32 @@ class Bench {
             }
         }
         kafka_.delete_topic(topic);
+        targets(first);
+    }
+
+    /// What design targets say of the rows from `first` on: the best of sluice's beside the best of librdkafka's.
+    void targets(std::size_t first) {
+        const std::vector<Row> rows(rows_.begin() + static_cast<std::ptrdiff_t>(first), rows_.end());
+        const Row* halves = nullptr;
+        const Row* whole = nullptr;
+        for (const auto& [kind, target] : {std::pair{"nothing", ">= 0.95"}, {"files", ">= 0.9"}}) {
+            const Row* best = nullptr;
+            for (const Row& row : rows) {
+                if (!row.name.starts_with("sluice") || row.kind != kind) continue;
+                if (row.name.ends_with("halves")) {
+                    halves = &row;
+                    continue;
+                }
+                if (best == nullptr || rate(row).median > rate(*best).median) best = &row;
+            }
+            if (best == nullptr) continue;
+            if (std::string(kind) == "nothing") whole = best;
+            const std::string what = best->workload + ", to " + kind + ": ";
+            figure(what + "rate beside the best librdkafka", "x", {ratio(*best, rows)}, target);
+            figure(what + "CPU per record beside it", "x", {cpu_ratio(*best, rows)}, "<= 1.2");
+        }
+        if (halves == nullptr || whole == nullptr) return;
+        figure(halves->workload + ": halves beside unsplit", "x", {rate(*halves).median / rate(*whole).median}, ">= 1.6");
     }
 
     void figure(const std::string& name, const std::string& unit, std::vector<double> values, const std::string& target) {
@@ -206,12 +237,13 @@ class Bench {
         const std::string topic = load(kafka_, {"far behind", 4, records, 100, "none"});
         for (const std::string sink : {"discard", "file"}) {
             std::vector<double> peaks;
-            const auto cgroup = MemoryCgroup::make((memory_max + 64) * mib);
+            const auto cgroup = test::MemoryCgroup::make((memory_max + 64) * mib);
             for (int round = 0; round < options_.rounds; ++round) {
                 auto command = sluice(topic, 2, "plugin: " + sink + "\n", "",
                                       "memoryMax: " + std::to_string(memory_max) + "MiB\n");
-                peaks.push_back(bench::run(cgroup ? cgroup->around(std::move(command)) : std::move(command),
-                                           folder_.path() / "log").rss_mib);
+                const auto wrapper = cgroup ? cgroup->wrapper() : std::vector<std::string>();
+                command.insert(command.begin(), wrapper.begin(), wrapper.end());
+                peaks.push_back(bench::run(command, folder_.path() / "log").rss_mib);
             }
             figure(std::to_string(records) + " records behind, memoryMax 128 MiB, to " + sink +
                        (cgroup ? ", in a cgroup of memoryMax + 64 MiB" : "") + ": peak memory",
@@ -414,8 +446,9 @@ Machine this_machine(const std::string& command) {
 
 int main_of(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
-    if (words.size() >= 5 && words[0] == "raw") {
-        const RawRead read{words[1], words[2], std::stoi(words[3]), std::stoi(words[4]), words.size() > 5 ? words[5] : ""};
+    if (words.size() >= 6 && words[0] == "raw") {
+        const RawRead read{words[1],           words[2], std::stoi(words[3]), std::stoi(words[4]), std::stoi(words[5]),
+                           words.size() > 6 ? words[6] : ""};
         std::printf("%lld records\n", static_cast<long long>(read_raw(read)));
         return 0;
     }

@@ -52,7 +52,7 @@ class Out {
 };
 
 /// At its best: measured settings, not defaults.
-rd_kafka_t* make_client(const std::string& bootstrap) {
+rd_kafka_t* make_client(const std::string& bootstrap, int fetch_bytes) {
     rd_kafka_conf_t* const conf = rd_kafka_conf_new();
     char why[512] = "";
     const std::pair<const char*, std::string> settings[] = {{"bootstrap.servers", bootstrap},
@@ -62,7 +62,7 @@ rd_kafka_t* make_client(const std::string& bootstrap) {
                                                             {"isolation.level", "read_committed"},
                                                             {"fetch.queue.backoff.ms", "1"},
                                                             {"fetch.wait.max.ms", "100"},
-                                                            {"fetch.message.max.bytes", "10485760"},
+                                                            {"fetch.message.max.bytes", std::to_string(fetch_bytes)},
                                                             {"queued.min.messages", "100000"}};
     for (const auto& [name, value] : settings) {
         need(rd_kafka_conf_set(conf, name, value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK, why);
@@ -73,7 +73,7 @@ rd_kafka_t* make_client(const std::string& bootstrap) {
 }
 
 std::int64_t read_some(const RawRead& read, const std::vector<int>& partitions) {
-    rd_kafka_t* const client = make_client(read.bootstrap);
+    rd_kafka_t* const client = make_client(read.bootstrap, read.fetch_bytes);
     rd_kafka_poll_set_consumer(client);
     std::map<int, std::int64_t> left;
     std::map<int, std::unique_ptr<Out>> files;

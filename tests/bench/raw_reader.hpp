@@ -11,6 +11,7 @@ struct RawRead {
     std::string topic;
     int partitions = 1;
     int clients = 1;
+    int fetch_bytes = 10 << 20;  ///< at once and a partition; less is faster where records are compressed
     std::string out;  ///< a folder: values, one a line, a file for each partition, on disk at the end
 };
 

@@ -30,10 +30,12 @@ Spread cpu_per_million(const Row& row) {
 }
 
 const Row* reference(const Row& row, const std::vector<Row>& all) {
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Row& other) {
-        return other.workload == row.workload && other.name == row.against;
-    });
-    return found == all.end() ? nullptr : &*found;
+    const Row* best = nullptr;
+    for (const Row& other : all) {
+        if (row.is_raw || !other.is_raw || other.workload != row.workload || other.kind != row.kind) continue;
+        if (best == nullptr || rate(other).median > rate(*best).median) best = &other;
+    }
+    return best;
 }
 
 json::object as_object(const Spread& spread) {
@@ -71,12 +73,13 @@ std::string table(const std::vector<Row>& rows, const std::vector<Figure>& figur
     for (const Row& row : rows) {
         if (row.workload != workload) {
             workload = row.workload;
-            text += "\n" + format("%-34s %22s %7s %10s %7s %9s\n", workload.c_str(), "k records/s (min-max)", "ratio",
+            text += '\n';
+            text += format("%-34s %22s %7s %10s %7s %9s\n", workload.c_str(), "k records/s (min-max)", "ratio",
                                   "CPU s/M", "ratio", "RSS MiB");
         }
         const Spread records = rate(row);
         const std::string spread = format("%.0f (%.0f-%.0f)", records.median / 1e3, records.low / 1e3, records.high / 1e3);
-        const bool compared = !row.against.empty();
+        const bool compared = reference(row, rows) != nullptr;
         text += format("  %-32s %22s %7s %10.2f %7s %9.0f\n", row.name.c_str(), spread.c_str(),
                        compared ? format("%.2f", ratio(row, rows)).c_str() : "", cpu_per_million(row).median,
                        compared ? format("%.2f", cpu_ratio(row, rows)).c_str() : "",
@@ -99,8 +102,8 @@ std::string as_json(const Machine& machine, const std::vector<Row>& rows, const 
                          {"records_per_s", as_object(rate(row))},
                          {"cpu_s_per_million", as_object(cpu_per_million(row))},
                          {"rss_mib", as_object(over(row, [](const Cost& cost) { return cost.rss_mib; }))}};
-        if (!row.against.empty()) {
-            one["against"] = row.against;
+        if (const Row* const other = reference(row, rows)) {
+            one["against"] = other->name;
             one["ratio"] = ratio(row, rows);
             one["cpu_ratio"] = cpu_ratio(row, rows);
         }
@@ -153,7 +156,7 @@ std::string as_svg(const Machine& machine, const std::vector<Row>& rows) {
         const auto at = [&](double value) { return left + static_cast<int>(value / most * width); };
         svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", left - 8, y + 14, row.name.c_str());
         svg += format("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"14\" fill=\"%s\"/>\n", left, y + 3,
-                      at(records.median) - left, row.against.empty() ? "#9aa5b1" : "#2b6cb0");
+                      at(records.median) - left, row.is_raw ? "#9aa5b1" : "#2b6cb0");
         svg += format("<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#000\"/>\n", at(records.low), y + 10,
                       at(records.high), y + 10);
         svg += format("<text x=\"%d\" y=\"%d\">%.2f M/s</text>\n", at(records.high) + 6, y + 14, records.median / 1e6);

@@ -13,7 +13,8 @@ namespace sluice::bench {
 struct Row {
     std::string workload;
     std::string name;
-    std::string against;  ///< the name of the row it is compared with; empty: it is one of those
+    std::string kind;   ///< "nothing" or "files": where to. Rows are compared within a workload and a kind
+    bool is_raw = false;  ///< librdkafka alone: the best of these is what others are compared with
     std::int64_t records = 0;
     std::vector<Cost> rounds;
 };
@@ -26,7 +27,8 @@ struct Spread {
 Spread spread(std::vector<double> values);
 
 Spread rate(const Row& row);           ///< records a second
-double ratio(const Row& row, const std::vector<Row>& all);      ///< of medians, to its `against`; 0 when it has none
+/// Of medians, to the raw row with the highest rate; 0 for raw rows, and where there is none.
+double ratio(const Row& row, const std::vector<Row>& all);
 double cpu_ratio(const Row& row, const std::vector<Row>& all);
 
 /// A single figure beside the rows: idle memory, a trickle's latency.

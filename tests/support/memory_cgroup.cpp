@@ -1,12 +1,13 @@
-#include "tests/bench/memory_cgroup.hpp"
+#include "tests/support/memory_cgroup.hpp"
 
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <system_error>
 #include <utility>
 
-namespace sluice::bench {
+namespace sluice::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,7 +21,8 @@ bool write(const fs::path& file, std::uint64_t value) {
 }  // namespace
 
 std::optional<MemoryCgroup> MemoryCgroup::make(std::uint64_t bytes) {
-    const std::string name = "sluice-bench-" + std::to_string(::getpid());
+    static std::atomic<int> count{0};
+    const std::string name = "sluice-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
     for (const auto& [root, limit] : {std::pair{"/sys/fs/cgroup", "memory.max"},
                                       std::pair{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}}) {
         const fs::path folder = fs::path(root) / name;
@@ -39,10 +41,8 @@ MemoryCgroup::~MemoryCgroup() {
     if (!folder_.empty()) ::rmdir(folder_.c_str());
 }
 
-std::vector<std::string> MemoryCgroup::around(std::vector<std::string> command) const {
-    std::vector<std::string> inside{"/bin/sh", "-c", R"(echo $$ > "$0" && exec "$@")", folder_ / "cgroup.procs"};
-    inside.insert(inside.end(), std::make_move_iterator(command.begin()), std::make_move_iterator(command.end()));
-    return inside;
+std::vector<std::string> MemoryCgroup::wrapper() const {
+    return {"/bin/sh", "-c", R"(echo $$ > "$0" && exec "$@")", folder_ / "cgroup.procs"};
 }
 
-}  // namespace sluice::bench
+}  // namespace sluice::test

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace sluice::bench {
+namespace sluice::test {
 
 /// Removed when destroyed; whatever runs in it has ended by then.
 class MemoryCgroup {
@@ -18,8 +18,8 @@ class MemoryCgroup {
     MemoryCgroup& operator=(MemoryCgroup&&) = delete;
     ~MemoryCgroup();
 
-    /// `command`, run in it. What needs more than it has is killed by the kernel.
-    [[nodiscard]] std::vector<std::string> around(std::vector<std::string> command) const;
+    /// A command that goes on as its arguments, inside. What needs more than there is is killed by the kernel.
+    [[nodiscard]] std::vector<std::string> wrapper() const;
 
  private:
     explicit MemoryCgroup(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -27,4 +27,4 @@ class MemoryCgroup {
     std::filesystem::path folder_;
 };
 
-}  // namespace sluice::bench
+}  // namespace sluice::test
