@@ -23,6 +23,19 @@ metrics::State as_metric(pipeline::State state) {
     return metrics::State::starting;
 }
 
+metrics::Stage as_metric(pipeline::Stage stage) {
+    switch (stage) {
+        case pipeline::Stage::open: return metrics::Stage::open;
+        case pipeline::Stage::look_up: return metrics::Stage::look_up;
+        case pipeline::Stage::read: return metrics::Stage::read;
+        case pipeline::Stage::sink_begin: return metrics::Stage::sink_begin;
+        case pipeline::Stage::sink_write: return metrics::Stage::sink_write;
+        case pipeline::Stage::sink_commit: return metrics::Stage::sink_commit;
+        case pipeline::Stage::checkpoint: return metrics::Stage::checkpoint;
+    }
+    return metrics::Stage::read;
+}
+
 /// By how much a count has grown since `before`, which becomes `now`. A pipeline that a reload changed
 /// counts from 0 again.
 std::uint64_t grown(std::uint64_t& before, std::uint64_t now) {
@@ -60,9 +73,9 @@ void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& com
         sums.dead_letter_records += books.dead_lettered;
     }
     series.add_batch(sums);
-    series.count_batch(commit.state == checkpoints::BatchState::recovered
-                           ? metrics::Outcome::recovered
-                           : metrics::Outcome::committed);
+    series.add_batches(commit.state == checkpoints::BatchState::recovered ? metrics::Outcome::recovered
+                                                                           : metrics::Outcome::committed,
+                       1);
     series.set_last_commit(commit.committed_at);
 }
 
@@ -80,6 +93,7 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
     for (const auto& [tp, at] : status.partitions) {
         series->set_position(tp, at.position);
         series->set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
+        if (at.last_record_ms) series->set_last_record(tp, WallTime{Milliseconds{*at.last_record_ms}});
         known.insert(tp);
     }
     // A pipeline that was paused when the daemon started has headroom and no partitions yet.
@@ -95,20 +109,16 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
             it = known.erase(it);
         }
     }
-    auto& lost = lost_[status.name];
+    Counted& before = counted_[status.name];
     for (const auto& [kind, records] : status.records_lost) {
-        series->add_lost(kind, grown(lost[kind], records));
+        series->add_lost(kind, grown(before.lost[kind], records));
     }
-    for (auto more = grown(restarts_[status.name], status.restarts); more > 0; --more) series->count_restart();
-    if (status.state != pipeline::State::retrying) {
-        attempts_[status.name] = 0;
-        return;
+    for (const auto& [stage, retries] : status.retries) {
+        series->add_retries(as_metric(stage), grown(before.retries[stage], retries));
     }
-    int& attempt = attempts_[status.name];
-    if (status.attempt > attempt) {
-        series->count_retry(status.batch_id ? metrics::Stage::read : metrics::Stage::look_up);
-    }
-    attempt = status.attempt;
+    series->add_batches(metrics::Outcome::aborted, grown(before.aborted, status.batches_aborted));
+    series->add_batches(metrics::Outcome::abandoned, grown(before.abandoned, status.batches_abandoned));
+    for (auto more = grown(before.restarts, status.restarts); more > 0; --more) series->count_restart();
 }
 
 void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool,
@@ -123,9 +133,7 @@ void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const 
     std::erase_if(partitions_, [&](const auto& known) {
         if (there.contains(known.first)) return false;
         metrics_.drop_pipeline(known.first);
-        attempts_.erase(known.first);
-        restarts_.erase(known.first);
-        lost_.erase(known.first);
+        counted_.erase(known.first);
         return true;
     });
     const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {

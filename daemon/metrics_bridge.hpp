@@ -29,9 +29,15 @@ class MetricsBridge {
     metrics::Metrics& metrics_;
     std::mutex mutex_;
     std::map<std::string, std::set<plan::TopicPartition>> partitions_;
-    std::map<std::string, int> attempts_;
-    std::map<std::string, std::uint64_t> restarts_;
-    std::map<std::string, std::map<plan::LossKind, std::uint64_t>> lost_;
+    /// What a pipeline had counted when it reported last.
+    struct Counted {
+        std::uint64_t restarts = 0;
+        std::uint64_t aborted = 0;
+        std::uint64_t abandoned = 0;
+        std::map<plan::LossKind, std::uint64_t> lost;
+        std::map<pipeline::Stage, std::uint64_t> retries;
+    };
+    std::map<std::string, Counted> counted_;
     kafka::PoolStats last_pool_;
 };
 

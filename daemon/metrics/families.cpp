@@ -19,7 +19,8 @@ constexpr std::array<FamilyInfo, family_count> table{{
     {Family::bytes, "sluice_bytes_total", Type::counter, "pipeline",
      "Bytes of keys and values of the records read in batches that are committed."},
     {Family::batches, "sluice_batches_total", Type::counter, "pipeline outcome",
-     "Batches that ended, by outcome; an aborted one is run again."},
+     "Attempts at batches that ended, by outcome. An aborted one is tried again, or the pipeline FAILED; abandoned: given up "
+     "over data loss (failOnDataLoss: false)."},
     {Family::batch_duration, "sluice_batch_duration_seconds", Type::histogram, "pipeline phase",
      "Time spent in each phase of a batch. lease, fetch and write are those of all its ranges together: "
      "several workers are at work at once."},
@@ -36,7 +37,7 @@ constexpr std::array<FamilyInfo, family_count> table{{
     {Family::lost_records, "sluice_lost_records_total", Type::counter, "pipeline kind",
      "Offsets that were promised and can't be read any more, by kind of loss; an upper bound."},
     {Family::retries, "sluice_retries_total", Type::counter, "pipeline stage",
-     "Attempts after the first one, by what is tried again."},
+     "Attempts after the first one, by what failed and is tried again."},
     {Family::restarts, "sluice_restarts_total", Type::counter, "pipeline",
      "Starts of a pipeline by itself after it FAILED."},
     {Family::last_commit, "sluice_last_commit_timestamp_seconds", Type::gauge, "pipeline",

@@ -211,6 +211,7 @@ std::string_view name_of(Phase phase) noexcept {
 
 std::string_view name_of(Stage stage) noexcept {
     switch (stage) {
+        case Stage::open: return "open";
         case Stage::look_up: return "look_up";
         case Stage::read: return "read";
         case Stage::sink_begin: return "sink_begin";

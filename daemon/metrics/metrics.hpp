@@ -21,7 +21,7 @@ enum class State { starting, running, caught_up, retrying, paused, stopped, stal
 enum class Outcome { committed, recovered, aborted, abandoned };
 enum class Phase { initial_offsets, latest_offsets, plan, split, lease, fetch, write, read, sink_commit, checkpoint, total };
 /// What was tried again.
-enum class Stage { look_up, read, sink_begin, sink_write, sink_commit, checkpoint };
+enum class Stage { open, look_up, read, sink_begin, sink_write, sink_commit, checkpoint };
 enum class PoolHit { positioned, unassigned, moved };
 
 std::string_view name_of(State state) noexcept;
@@ -53,12 +53,12 @@ class PipelineMetrics {
 
     void set_state(State state);
     void add_batch(const BatchSums& sums);
-    void count_batch(Outcome outcome);
+    void add_batches(Outcome outcome, std::uint64_t batches);
     /// The newest commit, for "no progress" alerts.
     void set_last_commit(WallTime at);
     void observe(Phase phase, std::chrono::duration<double> seconds);
     void add_lost(plan::LossKind kind, std::uint64_t offsets);
-    void count_retry(Stage stage);
+    void add_retries(Stage stage, std::uint64_t retries);
     void count_restart();
 
     /// Unknown (nullopt) or negative takes the series away: no dashboard ever sees a -1.

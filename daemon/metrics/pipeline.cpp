@@ -21,8 +21,9 @@ constexpr std::array all_phases{Phase::initial_offsets, Phase::latest_offsets, P
                                 Phase::split,           Phase::lease,          Phase::fetch,
                                 Phase::write,           Phase::read,           Phase::sink_commit,
                                 Phase::checkpoint,      Phase::total};
-constexpr std::array all_stages{Stage::look_up,    Stage::read,        Stage::sink_begin,
-                                Stage::sink_write, Stage::sink_commit, Stage::checkpoint};
+constexpr std::array all_stages{Stage::open,       Stage::look_up,    Stage::read,
+                                Stage::sink_begin, Stage::sink_write, Stage::sink_commit,
+                                Stage::checkpoint};
 constexpr std::array all_losses{plan::LossKind::expired,        plan::LossKind::went_back,
                                 plan::LossKind::truncated,      plan::LossKind::partition_gone,
                                 plan::LossKind::topic_gone,     plan::LossKind::topic_recreated,
@@ -97,7 +98,9 @@ void PipelineMetrics::add_batch(const BatchSums& sums) {
     series_->dead_letters += sums.dead_letter_records;
 }
 
-void PipelineMetrics::count_batch(Outcome outcome) { ++series_->batches[index(outcome)]; }
+void PipelineMetrics::add_batches(Outcome outcome, std::uint64_t batches) {
+    series_->batches[index(outcome)] += batches;
+}
 void PipelineMetrics::set_last_commit(WallTime at) { series_->last_commit_ms = to_epoch_ms(at); }
 
 void PipelineMetrics::observe(Phase phase, std::chrono::duration<double> seconds) {
@@ -108,7 +111,9 @@ void PipelineMetrics::add_lost(plan::LossKind kind, std::uint64_t offsets) {
     series_->lost[index(kind)] += offsets;
 }
 
-void PipelineMetrics::count_retry(Stage stage) { ++series_->retries[index(stage)]; }
+void PipelineMetrics::add_retries(Stage stage, std::uint64_t retries) {
+    series_->retries[index(stage)] += retries;
+}
 void PipelineMetrics::count_restart() { ++series_->restarts; }
 
 PipelineMetrics::PartitionSeries* PipelineMetrics::partition_series(

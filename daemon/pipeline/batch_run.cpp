@@ -116,11 +116,7 @@ BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOut
         const auto current = leader_epochs.find(partition);
         position.leader_epoch = plan::epoch_before(planned.range.until, ranges[i].last_offset, last_epoch,
                                                    current == leader_epochs.end() ? -1 : current->second);
-        if (ranges[i].last_timestamp_ms) {
-            outcome.last_timestamp_ms =
-                std::max(outcome.last_timestamp_ms.value_or(*ranges[i].last_timestamp_ms),
-                         *ranges[i].last_timestamp_ms);
-        }
+        if (ranges[i].last_timestamp_ms) outcome.last_timestamps_ms[partition] = *ranges[i].last_timestamp_ms;
     }
     return outcome;
 }
@@ -154,7 +150,8 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
                                                 std::stop_token stop) {
     const SteadyTime started = clock.steady();
     const sink::Batch batch = as_sink_batch(request.pipeline, request.plan, request.is_rerun);
-    const auto doing = [&](const char* what) {
+    const auto doing = [&](const char* what, Stage stage) {
+        progress.stage.store(stage, std::memory_order_relaxed);
         progress.doing.store(what, std::memory_order_relaxed);
         progress.moved_at_ms.store(
             std::chrono::duration_cast<Milliseconds>(clock.steady().time_since_epoch()).count(),
@@ -164,7 +161,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         return run_on(workers, [work]() -> Result<sink::Reply> { return work(); });
     };
     const auto abort = [&]() -> asio::awaitable<void> {
-        doing("sink abort");
+        doing("sink abort", progress.stage);  // what failed before it
         auto reply = co_await call([&] { return sink.abort(batch.id); });
         if (reply && reply->status != sink::Status::ok) {
             log::warning("the sink could not abort a batch; begin will have to",
@@ -179,7 +176,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         auto cleared = co_await run_on(workers, [&] { return request.refusal.letters->begin(batch.id); });
         if (!cleared) co_return std::move(cleared).error();
     }
-    doing("sink begin");
+    doing("sink begin", Stage::sink_begin);
     Result<sink::Reply> begun = co_await call([&] { return sink.begin(batch); });
     if (!begun) co_return std::move(begun).error();
     const bool already = begun->status == sink::Status::already_committed;
@@ -194,12 +191,12 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
                             "pipeline another target"};
     }
 
-    doing("read and write");
+    doing("read and write", Stage::read);
     Result<std::vector<RangeOutcome>> ranges = co_await run_ranges(
         workers, source, sink, request, batch, !already, progress, clock, stop);
     const PhaseTimes::Time read_time = clock.steady() - started;
     if (ranges && request.before_commit) {
-        doing("look up topics");
+        doing("look up topics", Stage::look_up);
         auto same_topics = co_await request.before_commit();
         if (!same_topics) ranges = std::move(same_topics).error();
     }
@@ -229,7 +226,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
     BatchOutcome outcome = summarize(request.plan, *ranges, request.leader_epochs);
     outcome.receipt = begun->receipt;
     if (!already) {
-        doing("sink commit");
+        doing("sink commit", Stage::sink_commit);
         const SteadyTime commit_started = clock.steady();
         Result<sink::Reply> committed = co_await call([&] { return sink.commit(batch.id); });
         if (!committed || committed->status != sink::Status::ok) {

@@ -34,6 +34,7 @@ struct BatchProgress {
     std::atomic<std::uint64_t> polled{0};
     std::atomic<std::int64_t> moved_at_ms{0};  ///< steady clock: the last sign of life
     std::atomic<const char*> doing{""};        ///< "sink begin", "read and write", "sink commit"
+    std::atomic<Stage> stage{Stage::sink_begin};  ///< where it is, or failed
 };
 
 /// What happens to records the sink refuses.
@@ -62,7 +63,7 @@ struct BatchOutcome {
     checkpoints::Commit commit;
     std::optional<std::string> receipt;  ///< nullopt: the sink said nothing new
     std::map<plan::TopicPartition, plan::Position> positions;  ///< after the batch
-    std::optional<std::int64_t> last_timestamp_ms;
+    std::map<plan::TopicPartition, std::int64_t> last_timestamps_ms;  ///< where there was a record
     PhaseTimes times;  ///< those from the sink's begin to its commit
 };
 

@@ -1,9 +1,12 @@
 #pragma once
-// Where the time of a batch went.
+// Where the time of a batch went, and where one failed.
 
 #include <chrono>
 
 namespace sluice::pipeline {
+
+/// What failed and is tried again. A sink's `open`, and its close of a writer, are open and sink_write.
+enum class Stage { open, look_up, read, sink_begin, sink_write, sink_commit, checkpoint };
 
 /// 0 where a phase did not happen: a plan that is run again was not planned by this process.
 struct PhaseTimes {

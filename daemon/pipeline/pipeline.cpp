@@ -99,11 +99,11 @@ std::optional<Milliseconds> Pipeline::Impl::retry_timeout() const {
 }
 
 /// RETRYING, until the pause is over or somebody wants something else.
-asio::awaitable<void> Pipeline::Impl::back_off(const char* stage, int attempt, Error error) {
+asio::awaitable<void> Pipeline::Impl::back_off(const char* what, Stage stage, int attempt, Error error) {
     const Milliseconds delay =
         backoff(attempt, config_.errors.retry_delay_max, static_cast<std::uint32_t>(random_()));
     log::warning("retrying", {{"pipeline", config_.name},
-                              {"stage", stage},
+                              {"stage", what},
                               {"attempt", attempt},
                               {"delay", format_duration(delay)},
                               {"error", error.message}});
@@ -112,6 +112,7 @@ asio::awaitable<void> Pipeline::Impl::back_off(const char* stage, int attempt, E
         const std::lock_guard lock(status_mutex_);
         status_.attempt = attempt;
         status_.retry_at = env_.clock.wall() + delay;
+        ++status_.retries[stage];
     }
     publish();
     co_await wake_->wait(delay);
@@ -208,7 +209,7 @@ asio::awaitable<void> Pipeline::Impl::run() {
                 session_failures_ = 0;
             }
             if (const auto timeout = retry_timeout(); !timeout || now - *session_failing_since_ < *timeout) {
-                co_await back_off("checkpoint", ++session_failures_, done.error());
+                co_await back_off("checkpoint", Stage::checkpoint, ++session_failures_, done.error());
                 continue;
             }
         }

@@ -98,9 +98,9 @@ class Pipeline::Impl {
         return run_on(env_.disk, std::move(work));
     }
     template <class Step>
-    auto with_retries(const char* stage, Step step) -> decltype(step());
+    auto with_retries(const char* what, Stage stage, Step step) -> decltype(step());
     std::optional<Milliseconds> retry_timeout() const;
-    asio::awaitable<void> back_off(const char* stage, int attempt, Error error);
+    asio::awaitable<void> back_off(const char* what, Stage stage, int attempt, Error error);
 
     asio::awaitable<void> rest_after_failure(const Error& error);
     asio::awaitable<void> leave_rest();
@@ -134,6 +134,7 @@ class Pipeline::Impl {
                                                    bool accepted) const;
     /// Best effort: a group that cannot be written delays nothing and fails nothing.
     asio::awaitable<void> export_positions(bool at_the_end);
+    void count_aborted();
     void count_lost(const plan::Loss& loss);
     void learn(const checkpoints::Plan& plan, const BatchOutcome& outcome);
 
@@ -182,7 +183,7 @@ class Pipeline::Impl {
 
 /// Runs `step` until it succeeds, fails for good, or somebody wants something else.
 template <class Step>
-auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step()) {
+auto Pipeline::Impl::with_retries(const char* what, Stage stage, Step step) -> decltype(step()) {
     const auto timeout = retry_timeout();
     const SteadyTime started = env_.clock.steady();
     const State before = state();
@@ -200,9 +201,10 @@ auto Pipeline::Impl::with_retries(const char* stage, Step step) -> decltype(step
                                 std::to_string(attempt) + " attempts; errors.retry.timeout): " +
                                 error.message};
         }
-        co_await back_off(stage, attempt, error);
+        // A batch knows better how far it came.
+        co_await back_off(what, stage == Stage::read ? progress_.stage.load() : stage, attempt, error);
         if (interrupted()) co_return interruption();
-        begin_step(stage);
+        begin_step(what);
     }
 }
 

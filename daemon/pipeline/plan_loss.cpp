@@ -111,6 +111,10 @@ asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Pl
     for (const auto& tp : move.forget) state_.positions.erase(tp);
     state_.unfinished.reset();
     gave_up_plan_ = true;
+    {
+        const std::lock_guard lock(status_mutex_);
+        ++status_.batches_abandoned;
+    }
     for (const plan::Loss& loss : lost.losses) count_lost(loss);
     co_return Result<void>{};
 }

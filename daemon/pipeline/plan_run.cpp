@@ -29,7 +29,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
     }
     ++env_.busy;
     int attempt = 0;
-    auto result = co_await with_retries("batch", [&] {
+    auto result = co_await with_retries("batch", Stage::read, [&] {
         ++attempt;
         return attempt_plan(plan, is_rerun || attempt > 1, attempt);
     });
@@ -61,6 +61,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     while (!outcome && refusals_.take_batch_lost() && outcome.error().retriable && !interrupted()) {
         const auto refused = refusals_.unstored();
         if (refused.empty()) break;  // nothing new was named: no reason to believe in another round
+        count_aborted();
         log::warning("running a batch again without the records that its sink refuses",
                      {{"pipeline", config_.name},
                       {"batch", plan.batch_id},
@@ -73,6 +74,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
                                      abort_.get_token());
     }
     if (!outcome) {
+        count_aborted();
         if (outcome.error().code == ErrorCode::out_of_range) {
             auto given_up = co_await examine_loss(plan, outcome.error());
             if (!given_up) co_return std::move(given_up).error();
@@ -140,6 +142,11 @@ asio::awaitable<void> Pipeline::Impl::export_positions(bool at_the_end) {
     }
 }
 
+void Pipeline::Impl::count_aborted() {
+    const std::lock_guard lock(status_mutex_);
+    ++status_.batches_aborted;
+}
+
 void Pipeline::Impl::count_lost(const plan::Loss& loss) {
     const std::lock_guard lock(status_mutex_);
     status_.records_lost[loss.kind] += plan::records_lost(loss);
@@ -170,6 +177,7 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
         for (const auto& [tp, position] : outcome.positions) {
             status_.partitions[tp].position = position.offset;
         }
+        for (const auto& [tp, last] : outcome.last_timestamps_ms) status_.partitions[tp].last_record_ms = last;
     }
     if (dead_lettered > 0) {
         log::warning("records were refused by the sink and went to the dead letters",

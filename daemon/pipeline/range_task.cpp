@@ -86,12 +86,18 @@ class Delivery {
                         clock_.wait(backoff(attempt, Milliseconds{1000}, 0), stop_)) {
                         continue;
                     }
-                    return sink_error("write", reply.message, reply.status);
+                    return sink_failed(sink_error("write", reply.message, reply.status));
                 case sink::Status::reject: return rejected(records, reply);
                 case sink::Status::already_committed:
-                case sink::Status::fatal: return sink_error("write", reply.message, reply.status);
+                case sink::Status::fatal:
+                    return sink_failed(sink_error("write", reply.message, reply.status));
             }
         }
+    }
+
+    Error sink_failed(Error error) {
+        progress_.stage = Stage::sink_write;
+        return error;
     }
 
     Result<void> rejected(Records records, const sink::WriteReply& reply) {
@@ -111,8 +117,8 @@ class Delivery {
                 for (const sink::Reject& reject : reply.rejects) {
                     refused.push_back({request_.index, records[reject.index].offset, reason_of(reject.reason)});
                 }
-                return lose_batch("write", reply.message, refused, request_.refusal, request_.pipeline,
-                                  request_.plan);
+                return sink_failed(lose_batch("write", reply.message, refused, request_.refusal,
+                                              request_.pipeline, request_.plan));
             }
             default:
                 accepted_ += records.size() - reply.rejects.size();
@@ -190,6 +196,7 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
                                                      planned.topic_partition.partition, request.index,
                                                      planned.from, planned.until, request.token});
         if (opened.reply.status != sink::Status::ok) {
+            progress.stage = Stage::sink_write;
             return sink_error("open_writer", opened.reply.message, opened.reply.status);
         }
         writer = std::move(opened.writer);
@@ -223,6 +230,7 @@ Result<RangeOutcome> run_range(Source& source, sink::Sink& sink, const RangeRequ
         const SteadyTime began = clock.steady();
         const sink::Reply closed = writer->close(true);
         outcome.writing += clock.steady() - began;
+        if (closed.status != sink::Status::ok) progress.stage = Stage::sink_write;
         if (closed.status == sink::Status::reject) {
             return lose_batch("close_writer", closed.message, closed.refused, request.refusal,
                               request.pipeline, request.plan);

@@ -21,7 +21,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     if (interrupted()) co_return false;
 
     begin_step("open");
-    auto opened = co_await with_retries("open", [this] { return open(); });
+    auto opened = co_await with_retries("open", Stage::open, [this] { return open(); });
     if (!opened) co_return std::move(opened).error();
     begin_step("start the first trigger");
 

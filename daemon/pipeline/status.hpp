@@ -33,6 +33,7 @@ std::string_view name_of(State state) noexcept;
 struct PartitionStatus {
     std::int64_t position = 0;
     std::int64_t latest = 0;  ///< at the last trigger
+    std::optional<std::int64_t> last_record_ms;  ///< timestamp of the last record committed by this process
 };
 
 struct Status {
@@ -52,6 +53,9 @@ struct Status {
     std::uint64_t records_committed = 0;        ///< since the process started
     std::uint64_t bytes_committed = 0;
     std::uint64_t batches_committed = 0;
+    std::uint64_t batches_aborted = 0;          ///< attempts that failed; each is followed by another one, or by FAILED
+    std::uint64_t batches_abandoned = 0;        ///< given up over data loss (failOnDataLoss: false)
+    std::map<Stage, std::uint64_t> retries;     ///< since the process started, like all of these
     std::map<plan::LossKind, std::uint64_t> records_lost;  ///< that it went on without; since the process started
     std::uint64_t records_dead_lettered = 0;
     PhaseTimes phases;                          ///< of the batch that was committed last

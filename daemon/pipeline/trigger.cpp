@@ -15,7 +15,7 @@ Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
 
 asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather(
     const std::map<plan::TopicPartition, plan::Position>& known) {
-    co_return co_await with_retries("look up offsets", [&] {
+    co_return co_await with_retries("look up offsets", Stage::look_up, [&] {
         return look_up([&] { return source_->facts(known, abort_.get_token()); });
     });
 }
@@ -24,7 +24,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::look_for_truncations(
     const std::map<plan::TopicPartition, plan::Position>& positions,
     std::vector<plan::PartitionFacts>& facts) {
     if (positions.empty()) co_return Result<void>{};
-    auto found = co_await with_retries("look for truncated logs", [&] {
+    auto found = co_await with_retries("look for truncated logs", Stage::look_up, [&] {
         return look_up([&] { return source_->truncations(positions, abort_.get_token()); });
     });
     if (!found) co_return std::move(found).error();
@@ -76,9 +76,12 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     {
         const std::lock_guard lock(status_mutex_);
         status_.backlog = planned->backlog;
-        status_.partitions.clear();
+        auto before = std::exchange(status_.partitions, {});
         for (const auto& start : planned->starts) {
-            status_.partitions[start.topic_partition].position = start.position.offset;
+            auto& partition = status_.partitions[start.topic_partition];
+            partition.position = start.position.offset;
+            const auto known = before.find(start.topic_partition);
+            if (known != before.end()) partition.last_record_ms = known->second.last_record_ms;
         }
         for (const auto& fact : *facts) status_.partitions[fact.topic_partition].latest = fact.latest;
     }

@@ -106,3 +106,29 @@ TEST_CASE("the pool's counters and the holders of memory are those of the last s
     CHECK(world.shows(R"(sluice_memory_held_bytes{holder="consumers"} 60)"));
     CHECK(world.shows(R"(sluice_memory_held_bytes{holder="in_flight"} 9)"));
 }
+
+TEST_CASE("attempts that failed are counted by what failed, and batches by how they ended") {
+    Bridge world;
+    world.status.retries[pipeline::Stage::sink_write] = 2;
+    world.status.retries[pipeline::Stage::open] = 1;
+    world.status.batches_aborted = 2;
+    world.status.batches_abandoned = 1;
+    world.bridge.observe(world.status, nullptr);
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.shows(R"(sluice_retries_total{pipeline="orders",stage="sink_write"} 2)"));
+    CHECK(world.shows(R"(sluice_retries_total{pipeline="orders",stage="open"} 1)"));
+    CHECK(world.shows(R"(sluice_retries_total{pipeline="orders",stage="read"} 0)"));
+    CHECK(world.shows(R"(sluice_batches_total{pipeline="orders",outcome="aborted"} 2)"));
+    CHECK(world.shows(R"(sluice_batches_total{pipeline="orders",outcome="abandoned"} 1)"));
+}
+
+TEST_CASE("the newest record of a partition shows with its timestamp, and not before there was one") {
+    Bridge world;
+    world.status.partitions[{"orders", 0}] = {.position = 5, .latest = 9, .last_record_ms = {}};
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.metrics.exposition().find("sluice_last_record_timestamp_seconds{") == std::string::npos);
+    world.status.partitions[{"orders", 0}].last_record_ms = 1'700'000'000'500;
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.shows(
+        R"(sluice_last_record_timestamp_seconds{pipeline="orders",topic="orders",partition="0"} 1700000000.5)"));
+}

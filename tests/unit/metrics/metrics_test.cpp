@@ -114,9 +114,9 @@ TEST_CASE("the sums of batches add up, per pipeline") {
                          .dead_letter_records = 7'000'000};
     a->add_batch(sums);
     a->add_batch(sums);
-    a->count_batch(Outcome::committed);
-    a->count_batch(Outcome::aborted);
-    a->count_retry(Stage::sink_commit);
+    a->add_batches(Outcome::committed, 1);
+    a->add_batches(Outcome::aborted, 1);
+    a->add_retries(Stage::sink_commit, 1);
     a->add_lost(plan::LossKind::expired, 88);
     const Scrape now = scrape(metrics);
     CHECK(now.at(R"(sluice_records_total{pipeline="a"})") == 2);

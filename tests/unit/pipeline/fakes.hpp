@@ -128,6 +128,7 @@ class FakeSource final : public Source {
                 chunk.clear();
             }
             counts.last_offset = offset;
+            counts.last_timestamp_ms = 1000 + offset;
             ++counts.polled;
         }
         if (!chunk.empty()) SLUICE_CHECK(handler(chunk));
