@@ -5,7 +5,7 @@
 //   SLUICE_FAILPOINT=file.commit.mid_rename:3          at the third
 //
 // Always compiled in, so that what is tested is what is shipped; without the variable a failpoint is
-// one getenv(), and there are a few per batch, none per record.
+// one getenv(), and there are a few per batch and two per chunk of records, none per record.
 
 #include <unistd.h>
 

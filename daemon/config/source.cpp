@@ -129,7 +129,7 @@ constexpr Key<Source> source_table[] = {
       .minimum = 1,
       .maximum = 100'000,
       .sentence = "Fewest ranges of a batch, as long as there are offsets to divide; auto goes by "
-                  "idle workers."},
+                  "workers, and by what is worth one."},
      [](Context&, const Value& value, Source& source) { source.min_partitions = limit_of(value); }},
     {{.name = "failOnDataLoss",
       .type = Type::boolean,
