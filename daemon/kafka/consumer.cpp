@@ -111,16 +111,20 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
     const ssize_t got = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(timeout.count()),
                                                      raw_.data(), count);
     if (got < 0) return to_error("consume", rd_kafka_last_error());
+    bool any = false;
     for (ssize_t i = 0; i < got; ++i) {
         const rd_kafka_message_t* const message = raw_[static_cast<std::size_t>(i)];
         if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
             end_was_served_ = true;
         } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             end_was_served_ = false;
-            served_since_assign_ = true;
-            *complaint_ = {};
+            any = true;
         }
         batch.emplace_back(raw_[static_cast<std::size_t>(i)]);
+    }
+    if (any) {
+        served_since_assign_ = true;
+        *complaint_ = {};
     }
     return {};
 }

@@ -31,8 +31,8 @@ class Reading {
     [[nodiscard]] const std::string& last_trouble() const { return last_trouble_; }
 
     /// Sorts one batch into records, events, and what lies beyond; delivers the records.
-    /// Answers whether anything moved.
-    Result<bool> take(std::vector<Message>& batch) {
+    /// Answers whether anything moved. `came_short`: there was less than what was asked for.
+    Result<bool> take(std::vector<Message>& batch, bool came_short) {
         const std::int64_t before = next_;
         for (std::size_t i = 0; i < batch.size(); ++i) {
             const rd_kafka_message_t* const m = batch[i].get();
@@ -53,8 +53,9 @@ class Reading {
             chunk_.add(std::move(batch[i]), topic_);
         }
         SLUICE_CHECK(deliver());
-        // Control records and aborted ones never arrive; the position passes them.
-        const auto position = done() ? std::nullopt : consumer_.position();
+        // Control records and aborted ones never arrive; the position passes them. To ask for it takes a lock
+        // that the fetching thread needs, so not while records keep coming.
+        const auto position = done() || !came_short ? std::nullopt : consumer_.position();
         if (position && *position >= range_.until) skip_to(range_.until);
         if (!done() && consumer_.end() >= range_.until) skip_to(range_.until);
         if (next_ != before) return true;
@@ -140,7 +141,7 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
     Reading reading(consumer, range, options, handler);
     std::vector<Message> batch;
     // The end may be known already: what is left of the partition then has no visible record.
-    SLUICE_CHECK(reading.take(batch));
+    SLUICE_CHECK(reading.take(batch, true));
     SteadyTime moved = clock.steady();
     std::chrono::nanoseconds fetching{};
     const std::string name = plan::to_string(range.topic_partition);
@@ -157,7 +158,8 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
         SLUICE_CHECK(consumer.consume(batch, static_cast<std::size_t>(wanted),
                                       left < options.chunk_records ? options.tail_timeout : options.poll_timeout));
         fetching += clock.steady() - asked;
-        SLUICE_TRY(const bool progress, reading.take(batch));
+        const bool came_short = batch.size() < wanted;
+        SLUICE_TRY(const bool progress, reading.take(batch, came_short));
         const SteadyTime now = clock.steady();
         if (progress) {
             moved = now;
