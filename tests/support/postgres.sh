@@ -3,11 +3,13 @@
 # machine's own clusters are left alone.
 #   postgres.sh start DIR      a new cluster on a free port; DIR/connection says where
 #   postgres.sh crash DIR      ends it as a power cut would (pg_ctl stop -m immediate)
+#   postgres.sh fast DIR       ends it as a restart by hand would: sessions are told, and rolled back
+#   postgres.sh kill DIR       kills its first process alone (kill -9): sessions end when they notice
 #   postgres.sh up DIR         starts it again, on the same port
 #   postgres.sh stop DIR       ends it for good
 set -euo pipefail
 say() { printf 'postgres: %s\n' "$*" >&2; }
-case "${1:-}" in start | crash | up | stop) ;; *) sed -n '4,7p' "$0" >&2; exit 64 ;; esac
+case "${1:-}" in start | crash | fast | kill | up | stop) ;; *) sed -n '4,9p' "$0" >&2; exit 64 ;; esac
 dir=$(realpath -m "${2:?the folder}")
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5 -n | tail -1)
@@ -21,6 +23,13 @@ unprivileged() {
 data() { cat "$dir/data"; }
 
 up() {
+    # Sessions that outlived a killed server hold its memory until they have noticed.
+    local tries=0
+    while [ -s "$dir/orphans" ] && [ -n "$(ps -o pid= -p "$(paste -sd, "$dir/orphans")")" ]; do
+        [ $((tries += 1)) -lt 300 ] || { say "sessions of the killed server do not end: $(paste -sd' ' "$dir/orphans")"; exit 1; }
+        sleep 0.1
+    done
+    rm -f -- "$dir/orphans"
     # -W would not wait for recovery; a session of its own leaves the end to `stop`.
     unprivileged "$bin/pg_ctl" -D "$(data)" -l "$(data)/log" -s -w -t 60 start </dev/null >/dev/null 2>&1 ||
         { tail -20 "$(data)/log" >&2; say "does not start"; exit 1; }
@@ -29,6 +38,13 @@ up() {
 end() { # MODE
     [ -e "$dir/data" ] || return 0
     unprivileged "$bin/pg_ctl" -D "$(data)" -s -w -t 60 stop -m "$1" >/dev/null 2>&1 || true
+}
+
+kill_first() {
+    local pid
+    pid=$(head -1 "$(data)/postmaster.pid")
+    pgrep -P "$pid" >"$dir/orphans" || true
+    kill -9 "$pid"
 }
 
 start() {
@@ -67,12 +83,14 @@ CONF
 stop() {
     end fast
     [ -e "$dir/data" ] && rm -rf -- "$(data)"
-    rm -rf -- "$dir/data" "$dir/connection" "$dir/initdb.log"
+    rm -rf -- "$dir/data" "$dir/connection" "$dir/initdb.log" "$dir/orphans"
 }
 
 case "$1" in
     start) start ;;
     crash) end immediate ;;
+    fast) end fast ;;
+    kill) kill_first ;;
     up) up ;;
     stop) stop ;;
 esac

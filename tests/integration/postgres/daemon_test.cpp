@@ -1,11 +1,15 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <boost/json.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <random>
 #include <sstream>
 
+#include "tests/integration/kafka_sink/target.hpp"
 #include "tests/integration/postgres/database.hpp"
 #include "tests/support/e2e.hpp"
 
@@ -41,102 +45,181 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     return text;
 }
 
-/// Kills the daemon `kills` times at random moments of its work, then lets it finish.
-void kill_at_random(const std::string& name, const std::string& more, int kills,
-                    std::int64_t records) {
+/// Whether the daemon, which is down, left a batch without an outcome.
+bool has_open_batch(const WorkFolder& folder) {
+    const CommandResult listed = run_command("sluice", {"batches", "list", "orders", "--limit", "1", "--json", "--config",
+                                                        (folder.path() / "sluice.yaml").string()});
+    if (listed.code != 0) return false;  // it had not come to make the checkpoint
+    const auto newest = boost::json::parse(listed.out).at("batches").as_array();
+    return !newest.empty() && newest[0].at("state") == "planned";
+}
+
+/// A pipeline into a table, and what happens to it.
+struct Scene {
+    Scene(const std::string& name, const std::string& more, std::int64_t size)
+        : folder("postgres-" + name), topic(Kafka::unique("postgres-" + name)), chunk(size) {
+        kafka.create_topic(topic, 4);
+        produce();
+        PipelineYaml pipeline;
+        pipeline.topics = {topic};
+        pipeline.source_extra = "maxOffsetsPerTrigger: 10000\nmaxRecordsPerPartition: 2000\n";
+        pipeline.sink = sink_lines(table, more);
+        daemon.emplace(folder.path(), config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
+    }
+    /// More of every kind, and a tombstone for each of ten keys, where the key has its partition.
+    void produce() {
+        REQUIRE(produced < 8 * chunk);
+        const std::int64_t size = produced == 0 ? chunk : chunk / 5;
+        produce_mixed(kafka, topic, 4, size, produced);
+        if (has_tombstones) {
+            kafka.produce(topic, 10, [&](std::int64_t i) {
+                const std::int64_t key = (produced / 100 + i * 77) % 1000;
+                Record record;
+                record.partition = static_cast<std::int32_t>(key % 4);
+                record.key = "k" + std::to_string(key);
+                return record;
+            });
+        }
+        produced += size;
+    }
+    /// Kills the daemon at random moments until `wanted` of them were in a batch, and lets it finish. Its
+    /// lives are longer where it dies before it has begun, and shorter where it is through before.
+    void kill_in_batches(int wanted) {
+        const std::uint32_t chosen = seed();
+        MESSAGE(topic << ": seed " << chosen << " (SLUICE_SEED repeats it)");
+        std::mt19937 random(chosen);
+        int longest = 900;
+        int kills = 0;
+        for (int in_batch = 0; in_batch < wanted;) {
+            REQUIRE_MESSAGE(kills < 10 * wanted, "only " << in_batch << " kills of " << kills
+                                                         << " were in a batch: " << daemon->log());
+            daemon->start();
+            const auto life = std::chrono::milliseconds{std::uniform_int_distribution<>(20, longest)(random)};
+            if (const auto ended = daemon->wait(life)) {
+                REQUIRE_MESSAGE(ended->code == 0, daemon->log());
+                produce();
+                longest = std::max(longest * 3 / 4, 100);
+                continue;
+            }
+            daemon->kill();
+            ++kills;
+            if (has_open_batch(folder)) {
+                ++in_batch;
+            } else {
+                longest = std::min(longest * 5 / 4, 10'000);
+            }
+        }
+        MESSAGE(topic << ": " << wanted << " kills of " << kills << " were in a batch");
+        daemon->start();
+        finish();
+    }
+    void finish() {
+        const auto ended = daemon->wait(std::chrono::seconds{120});
+        REQUIRE_MESSAGE(ended, daemon->log());
+        REQUIRE_MESSAGE(ended->code == 0, daemon->log());
+    }
+    /// Each record that Kafka shows is a row.
+    void compare_rows() {
+        const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
+        CHECK(difference(expected, in_table(database, table)) == "");
+        MESSAGE(topic << ": " << count(expected) << " records compared");
+    }
+
     Kafka& kafka = Kafka::real();
     Database database;
-    const WorkFolder folder("postgres-" + name);
-    const std::string topic = Kafka::unique("postgres-" + name);
-    const std::string table = unique_table("kill");
-    kafka.create_topic(topic, 4);
-    produce_mixed(kafka, topic, 4, records);
-    PipelineYaml pipeline;
-    pipeline.topics = {topic};
-    pipeline.source_extra = "maxOffsetsPerTrigger: 10000\nmaxRecordsPerPartition: 2000\n";
-    pipeline.sink = sink_lines(table, more);
-    DaemonProcess daemon(folder.path(),
-                         config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
-    const std::uint32_t chosen = seed();
-    MESSAGE(name << ": seed " << chosen << " (SLUICE_SEED repeats it)");
-    std::mt19937 random(chosen);
-    std::int64_t produced = records;
-    for (int killed = 0; killed < kills;) {
-        daemon.start();
-        const auto life =
-            std::chrono::milliseconds{std::uniform_int_distribution<>(20, 900)(random)};
-        if (const auto ended = daemon.wait(life)) {
-            REQUIRE_MESSAGE(ended->code == 0, daemon.log());
-            produce_mixed(kafka, topic, 4, records / 5, produced);  // it was through before we were
-            produced += records / 5;
-            REQUIRE(produced < 6 * records);
-            continue;
-        }
-        daemon.kill();
-        ++killed;
-    }
-    daemon.start();
-    const auto ended = daemon.wait(std::chrono::seconds{120});
-    REQUIRE_MESSAGE(ended, daemon.log());
-    REQUIRE_MESSAGE(ended->code == 0, daemon.log());
-    const Ledger expected = visible_in_kafka(kafka.bootstrap(), {topic});
-    CHECK(difference(expected, in_table(database, table)) == "");
-    MESSAGE(name << ": killed " << kills << " times, " << count(expected) << " records compared");
-}
+    WorkFolder folder;
+    std::string topic;
+    std::string table = unique_table("kill");
+    std::int64_t chunk;
+    std::int64_t produced = 0;
+    bool has_tombstones = false;
+    std::optional<DaemonProcess> daemon;
+};
 
 }  // namespace
 
-TEST_CASE("kill -9 at 20 random moments leaves every record exactly once in the table") {
-    kill_at_random("direct", "", 20, 300'000);
+TEST_CASE("kill -9 at 20 random moments of a batch leaves every record exactly once in the table") {
+    Scene scene("direct", "", 300'000);
+    scene.kill_in_batches(20);
+    scene.compare_rows();
 }
 
-TEST_CASE("kill -9 at 20 random moments leaves every record exactly once through staging tables") {
-    kill_at_random("staging", "connections: 2\n", 20, 200'000);
+TEST_CASE("kill -9 at 20 random moments of a batch leaves every record exactly once through staging tables") {
+    Scene scene("staging", "connections: 2\n", 200'000);
+    scene.kill_in_batches(20);
+    scene.compare_rows();
 }
 
-TEST_CASE("a server that crashes under load, again and again, costs time and nothing else") {
-    Kafka& kafka = Kafka::real();
-    Database database;
-    const WorkFolder folder("postgres-server-crash");
-    const std::string topic = Kafka::unique("postgres-server-crash");
-    const std::string table = unique_table("outage");
-    kafka.create_topic(topic, 4);
-    produce_mixed(kafka, topic, 4, 300'000);
-    PipelineYaml pipeline;
-    pipeline.topics = {topic};
-    pipeline.source_extra = "maxOffsetsPerTrigger: 20000\n";
-    pipeline.sink = sink_lines(table);
-    DaemonProcess daemon(folder.path(),
-                         config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
-    daemon.start();
-    for (int outage = 0; outage < 3; ++outage) {
-        // In the middle of a batch, whichever: another one has to be committed since the last
-        // outage.
-        const std::string newest =
-            "SELECT coalesce(max(batch_id), -1) FROM sluice_batches WHERE target LIKE '%" + table +
-            "%'";
-        const auto batches = [&] {
-            const bool is_there =
-                database.value("SELECT to_regclass('sluice_batches') IS NOT NULL") == "t";
-            return is_there ? std::stoll(database.value(newest)) : -1;
-        };
-        const std::int64_t before = batches();
-        REQUIRE_MESSAGE(wait_until([&] { return batches() > before || !daemon.is_running(); }),
-                        daemon.log());
-        database.crash_server();
-        CHECK_MESSAGE(wait_until([&] {
-                          return !daemon.is_running() ||
-                                 daemon.says("retry", std::chrono::milliseconds{50}) ||
-                                 daemon.says("RETRY", std::chrono::milliseconds{50});
-                      }),
-                      daemon.log());
-        database.start_server();
+TEST_CASE("kill -9 at 20 random moments of a batch leaves each key as its last record has it") {
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        Scene scene(std::string("upsert-") + connections,
+                    std::string("connections: ") + connections +
+                        "\nmode: upsert\nkey: [id]\ncolumns:\n  id: { from: key, type: text }\n  value: value\n"
+                        "  at: offset\n",
+                    100'000);
+        scene.has_tombstones = true;
+        scene.produce();
+        scene.kill_in_batches(10);
+        std::map<std::string, std::pair<std::string, std::string>> expected;  // value and offset by key
+        std::size_t deleted = 0;
+        for (const Delivered& record : read_topic(scene.kafka.bootstrap(), scene.topic)) {
+            if (record.value) {
+                expected[record.key.value()] = {*record.value, std::to_string(record.offset)};
+            } else {
+                deleted += expected.erase(record.key.value());
+            }
+        }
+        CHECK(deleted >= 10);
+        std::map<std::string, std::pair<std::string, std::string>> rows;
+        for (const auto& row : scene.database.rows("SELECT id, value, at FROM " + scene.table))
+            CHECK(rows.emplace(row[0], std::pair(row[1], row[2])).second);
+        CHECK(expected.size() > 900);
+        const bool is_same = rows == expected;  // a thousand keys are no message
+        CHECK(is_same);
+        MESSAGE(scene.topic << ": " << expected.size() << " keys compared, of " << scene.produced << " records");
     }
-    const auto ended = daemon.wait(std::chrono::seconds{120});
-    REQUIRE_MESSAGE(ended, daemon.log());
-    REQUIRE_MESSAGE(ended->code == 0, daemon.log());
-    CHECK(difference(visible_in_kafka(kafka.bootstrap(), {topic}), in_table(database, table)) ==
-          "");
+}
+
+TEST_CASE("a server that crashes, is stopped or loses its first process under load costs time and nothing else") {
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        Scene scene(std::string("outage-") + connections, std::string("connections: ") + connections + "\n", 300'000);
+        const auto batches = [&] {
+            if (scene.database.value("SELECT to_regclass('sluice_batches') IS NOT NULL") != "t") return std::int64_t{-1};
+            return std::int64_t{std::stoll(
+                scene.database.value("SELECT coalesce(max(batch_id), -1) FROM sluice_batches WHERE target LIKE '%" +
+                                     scene.table + "%'"))};
+        };
+        scene.daemon->start();
+        for (const auto how : {Database::End::crash, Database::End::fast, Database::End::kill}) {
+            CAPTURE(static_cast<int>(how));
+            for (bool was_hit = false; !was_hit;) {
+                // In the middle of a batch, whichever: another one has to be committed since the last outage.
+                const std::int64_t before = batches();
+                REQUIRE_MESSAGE(wait_until([&] { return batches() > before || !scene.daemon->is_running(); }),
+                                scene.daemon->log());
+                if (!scene.daemon->is_running()) {  // through before the server could go away under it
+                    scene.finish();
+                    scene.produce();
+                    scene.daemon->start();
+                    continue;
+                }
+                const std::size_t said = scene.daemon->log().size();
+                scene.database.crash_server(how);
+                // Of what it says from now on: that it was through, or that it tries again.
+                const auto tries_again = [&] {
+                    return scene.daemon->log().find("retrying pipeline=orders", said) != std::string::npos;
+                };
+                CHECK_MESSAGE(wait_until([&] { return tries_again() || !scene.daemon->is_running(); }),
+                              scene.daemon->log());
+                was_hit = tries_again();
+                scene.database.start_server();
+            }
+        }
+        scene.finish();
+        scene.compare_rows();
+    }
 }
 
 TEST_CASE(
@@ -209,9 +292,9 @@ TEST_CASE("rows that the server refuses go to the dead letters, each with its re
 
 namespace {
 
-/// An example of conf/ as a user would make it his own.
+/// An example as a user would make it his own.
 std::string example(const std::string& name, const std::filesystem::path& folder, const std::string& topic) {
-    std::ifstream in(std::string(SLUICE_TEST_SOURCE_DIR) + "/conf/" + name);
+    std::ifstream in(std::string(SLUICE_TEST_SOURCE_DIR) + "/" + name);
     std::ostringstream text;
     text << in.rdbuf();
     std::string yaml = replaced(text.str(), "localhost:9092", Kafka::real().bootstrap());
@@ -238,7 +321,7 @@ TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per
             record.value = "value-" + std::to_string(i);  // the last of keys 8 and 9 are null
         return record;
     });
-    const std::string yaml = example("postgres.yaml", folder.path(), topic);
+    const std::string yaml = example("conf/postgres.yaml", folder.path(), topic);
     database.run("DROP TABLE IF EXISTS orders_log, orders_newest, sluice_batches");
     DaemonProcess daemon(folder.path(), yaml);
     daemon.start();
@@ -253,6 +336,32 @@ TEST_CASE("conf/postgres.yaml runs as it stands: a row per record, and a row per
                       std::chrono::seconds{40}),
                   daemon.log());
     CHECK(database.value("SELECT value FROM orders_newest WHERE id = 'key-3'") == "value-293");
+    daemon.signal(SIGTERM);
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    CHECK_MESSAGE(ended->code == 0, daemon.log());
+}
+
+TEST_CASE("plugins/postgres/example.yaml runs as it stands") {
+    Kafka& kafka = Kafka::real();
+    Database database;
+    const WorkFolder folder("postgres-plugin-example");
+    const std::string topic = Kafka::unique("orders");
+    kafka.create_topic(topic, 2);
+    kafka.produce(topic, 100, [](std::int64_t i) {
+        Record record;
+        record.partition = static_cast<std::int32_t>(i % 2);
+        record.key = std::string("\0\xFF", 2);
+        record.value = std::to_string(i);
+        record.headers = {{"trace", "t" + std::to_string(i)}};
+        return record;
+    });
+    database.run("DROP TABLE IF EXISTS orders_log, sluice_batches");
+    DaemonProcess daemon(folder.path(), example("plugins/postgres/example.yaml", folder.path(), topic));
+    daemon.start();
+    CHECK_MESSAGE(daemon.says("batch committed"), daemon.log());
+    CHECK(database.value("SELECT count(*) FROM orders_log WHERE key = '\\x00ff'") == "100");
+    CHECK(database.value("SELECT headers->0->>1 FROM orders_log WHERE value = '42'") == "t42");
     daemon.signal(SIGTERM);
     const auto ended = daemon.wait();
     REQUIRE(ended);
@@ -279,7 +388,7 @@ TEST_CASE("conf/two-sinks.yaml: while the database is down the files go on, and 
     };
     produce();
     DaemonProcess daemon(folder.path(),
-                         replaced(example("two-sinks.yaml", folder.path(), topic), "processingTime: 1m", "processingTime: 1s"));
+                         replaced(example("conf/two-sinks.yaml", folder.path(), topic), "processingTime: 1m", "processingTime: 1s"));
     daemon.start();
     CHECK_MESSAGE(wait_until([&] { return in_files() == 200 && in_table() == "200 of 200"; }), daemon.log());
     database.crash_server();

@@ -86,8 +86,8 @@ std::string Database::value(const std::string& sql) {
     return found.empty() || found[0].empty() ? "" : found[0][0];
 }
 
-void Database::crash_server() {
-    script("crash");
+void Database::crash_server(End how) {
+    script(how == End::crash ? "crash" : how == End::fast ? "fast" : "kill");
 }
 
 void Database::start_server() {

@@ -25,8 +25,14 @@ class Database {
     std::vector<std::vector<std::string>> rows(const std::string& sql);  ///< NULL reads "NULL"
     std::string value(const std::string& sql);
 
-    /// The server ends as in a power cut, or starts again. Connections, this one too, are gone.
-    void crash_server();
+    /// The server ends, or starts again. Connections, this one too, are gone; those of a killed server
+    /// when they notice.
+    enum class End {
+        crash,  ///< as in a power cut
+        fast,   ///< as a restart by hand: sessions are told
+        kill,   ///< kill -9 of its first process, under its sessions
+    };
+    void crash_server(End how = End::crash);
     void start_server();
 
  private:
