@@ -38,10 +38,12 @@ TEST_CASE("postgres: rows appended over one connection are there exactly once, t
                        {"--down", script("crash"), "--up", script("up")});
 }
 
-TEST_CASE("postgres: bytes are kept to the byte, over two connections") {
+TEST_CASE("postgres: bytes, headers and timestamps are kept as they are, over two connections") {
     keeps_exactly_once("connections: 2\ncolumns:\n  topic: topic\n  partition: partition\n  offset: offset\n"
-                       "  key: {from: key, type: bytea}\n  value: {from: value, type: bytea}\n",
-                       ", 'keyBase64', encode(key, 'base64'), 'valueBase64', encode(value, 'base64')", {});
+                       "  key: {from: key, type: bytea}\n  value: {from: value, type: bytea}\n"
+                       "  headers: headers\n  at: {from: timestamp, type: bigint}\n",
+                       ", 'keyBase64', encode(key, 'base64'), 'valueBase64', encode(value, 'base64'), 'headers', "
+                       "headers, 'timestamp', at", {});
 }
 
 TEST_CASE("postgres: upserted rows made of JSON fields are there exactly once, refused ones are not") {
