@@ -1,5 +1,5 @@
-// The sink beside a bare producer of the same records, in one run; prints ratios and asserts
-// nothing.
+// The sink beside a bare producer of the same records that promises the same, in one run: prints ratios,
+// and counts what arrived.
 //   tests/support/kafka.sh start build/deps/kafka DIR && export SLUICE_TEST_KAFKA=$(cat
 //   DIR/bootstrap) bench_kafka [RECORDS] [ROUNDS]
 
@@ -81,25 +81,45 @@ int main(int count, char** arguments) {
         sink::load_plugin(std::string(SLUICE_TEST_BINARY_DIR) + "/lib/sluice/kafka.so");
     need(plugin.has_value(), "no plugin");
     static const std::atomic<bool> stopping{false};
-    Rounds all;
+    Rounds transactional;
+    Rounds idempotent;
     for (int round = 0; round < rounds; ++round) {
-        const std::string topic = Kafka::unique("bench");
-        cluster.create_topic(topic, BenchInput::partitions);
-        const auto through = [&](const char* transactions) {
-            const sink::Settings settings{
-                {"kafka", "{\"bootstrap.servers\":\"" + cluster.bootstrap() + "\"}"},
-                {"topic", topic},
-                {"transactions", transactions}};
-            auto opened = (*plugin)->open({topic, "source", 0, {}}, settings, stopping);
-            need(opened.sink != nullptr, opened.reply.message);
-            return cost_of([&] { through_sink(*opened.sink, input); });
+        // Into a topic of its own each, so that what arrived can be counted.
+        const auto into_topic = [&](bool transaction, auto send) {
+            const std::string topic = Kafka::unique("bench");
+            cluster.create_topic(topic, BenchInput::partitions);
+            const Cost cost = send(topic);
+            std::int64_t arrived = 0;
+            for (std::int32_t p = 0; p < BenchInput::partitions; ++p)
+                arrived += cluster.watermarks(topic, p).high - (transaction ? 1 : 0);  // its control record
+            need(arrived == input.each * BenchInput::partitions,
+                 std::to_string(arrived) + " records arrived of " +
+                     std::to_string(input.each * BenchInput::partitions));
+            cluster.delete_topic(topic);
+            return cost;
         };
-        all.add("bare, idempotent", bare(cluster.bootstrap(), topic, input, false));
-        all.add("sink, transactions: true", through("true"));
-        all.add("bare, one transaction", bare(cluster.bootstrap(), topic, input, true));
-        all.add("sink, transactions: false", through("false"));
-        cluster.delete_topic(topic);
+        const auto through = [&](const char* transactions) {
+            return [&, transactions](const std::string& topic) {
+                const sink::Settings settings{
+                    {"kafka", "{\"bootstrap.servers\":\"" + cluster.bootstrap() + "\"}"},
+                    {"topic", topic},
+                    {"transactions", transactions}};
+                auto opened = (*plugin)->open({topic, "source", 0, {}}, settings, stopping);
+                need(opened.sink != nullptr, opened.reply.message);
+                return cost_of([&] { through_sink(*opened.sink, input); });
+            };
+        };
+        const auto beside = [&](bool transaction) {
+            return [&, transaction](const std::string& topic) {
+                return bare(cluster.bootstrap(), topic, input, transaction);
+            };
+        };
+        idempotent.add("bare, idempotent", into_topic(false, beside(false)));
+        transactional.add("sink, transactions: true", into_topic(true, through("true")));
+        transactional.add("bare, one transaction", into_topic(true, beside(true)));
+        idempotent.add("sink, transactions: false", into_topic(false, through("false")));
     }
-    all.print(records, "bare, one transaction");
+    transactional.print(records, "bare, one transaction");
+    idempotent.print(records, "bare, idempotent");
     return 0;
 }

@@ -58,7 +58,8 @@ struct Mirror {
         const auto newest = tool({"batches", "list", topic, "--limit", "1"}).at("batches").as_array();
         if (newest.empty() || newest[0].at("state") != "planned") return open;
         const std::string batch = std::to_string(newest[0].at("batch").to_number<std::int64_t>());
-        for (const auto& range : tool({"batches", "show", topic + '/' + batch}).at("ranges").as_array())
+        const auto shown = tool({"batches", "show", topic + '/' + batch});
+        for (const auto& range : shown.at("ranges").as_array())
             open[range.at("partition").to_number<std::int32_t>()] = {
                 range.at("from").to_number<std::int64_t>(), range.at("until").to_number<std::int64_t>()};
         return open;
