@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -16,8 +17,9 @@ std::uint32_t seed() {
     return given != nullptr ? static_cast<std::uint32_t>(std::stoul(given)) : std::random_device{}();
 }
 
-/// Kills the daemon `kills` times at random moments of its work, then lets it finish.
-void kill_at_random(const std::string& mode, int kills, std::int64_t records, const std::string& cap) {
+/// Kills the daemon at random moments until `wanted` of them were in a batch, then lets it finish. Its lives
+/// are longer where it dies before it has begun, and shorter where it is through before.
+void kill_at_random(const std::string& mode, int wanted, std::int64_t records, const std::string& cap) {
     Kafka& kafka = Kafka::real();
     const WorkFolder folder("kill-" + mode);
     const std::string topic = Kafka::unique("kill-" + mode);
@@ -33,21 +35,31 @@ void kill_at_random(const std::string& mode, int kills, std::int64_t records, co
     MESSAGE(mode << ": seed " << chosen << " (SLUICE_SEED repeats it)");
     std::mt19937 random(chosen);
     std::int64_t produced = records;
-    for (int killed = 0; killed < kills;) {
+    int longest = 700;
+    int kills = 0;
+    for (int in_batch = 0; in_batch < wanted;) {
+        REQUIRE_MESSAGE(kills < 10 * wanted,
+                        "only " << in_batch << " kills of " << kills << " were in a batch: " << daemon.log());
         daemon.start();
         // From the first instants of a start to the middle of a later batch.
-        const auto life = std::chrono::milliseconds{std::uniform_int_distribution<>(20, 700)(random)};
+        const auto life = std::chrono::milliseconds{std::uniform_int_distribution<>(20, longest)(random)};
         if (const auto ended = daemon.wait(life)) {
             REQUIRE_MESSAGE(ended->code == 0, daemon.log());
             produce_mixed(kafka, topic, 4, records / 5, produced);  // it was through before we were
             produced += records / 5;
             REQUIRE(produced < 6 * records);
+            longest = std::max(longest * 3 / 4, 100);
             continue;
         }
         daemon.kill();
-        ++killed;
+        ++kills;
+        if (has_open_batch(folder.path())) {
+            ++in_batch;
+        } else {
+            longest = std::min(longest * 5 / 4, 10'000);
+        }
     }
-    MESSAGE(mode << ": killed " << kills << " times");
+    MESSAGE(mode << ": " << wanted << " kills of " << kills << " were in a batch");
     daemon.start();
     const auto ended = daemon.wait(std::chrono::seconds{240});
     REQUIRE_MESSAGE(ended, daemon.log());

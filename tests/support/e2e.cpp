@@ -1,6 +1,7 @@
 #include "tests/support/e2e.hpp"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <sstream>
 
 namespace sluice::test {
@@ -58,6 +59,14 @@ std::string pipeline_yaml(const std::string& bootstrap, const PipelineYaml& pipe
 
 std::string config_yaml(const std::filesystem::path& folder, const std::string& pipelines) {
     return "dataDir: " + (folder / "data").string() + "\nhttp: off\npipelines:\n" + pipelines;
+}
+
+bool has_open_batch(const std::filesystem::path& folder) {
+    const CommandResult listed = run_command("sluice", {"batches", "list", "orders", "--limit", "1", "--json", "--config",
+                                                        (folder / "sluice.yaml").string()});
+    if (listed.code != 0) return false;  // it had not come to make the checkpoint
+    const auto newest = boost::json::parse(listed.out).at("batches").as_array();
+    return !newest.empty() && newest[0].at("state") == "planned";
 }
 
 }  // namespace sluice::test

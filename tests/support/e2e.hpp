@@ -28,4 +28,7 @@ std::string pipeline_yaml(const std::string& bootstrap, const PipelineYaml& pipe
 /// A whole configuration: dataDir below `folder`, no HTTP.
 std::string config_yaml(const std::filesystem::path& folder, const std::string& pipelines);
 
+/// Whether the daemon of `folder`, which is down, left the newest batch of "orders" without an outcome.
+bool has_open_batch(const std::filesystem::path& folder);
+
 }  // namespace sluice::test

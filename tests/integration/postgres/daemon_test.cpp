@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -43,15 +42,6 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
         text.replace(at, from.size(), to);
     return text;
-}
-
-/// Whether the daemon, which is down, left a batch without an outcome.
-bool has_open_batch(const WorkFolder& folder) {
-    const CommandResult listed = run_command("sluice", {"batches", "list", "orders", "--limit", "1", "--json", "--config",
-                                                        (folder.path() / "sluice.yaml").string()});
-    if (listed.code != 0) return false;  // it had not come to make the checkpoint
-    const auto newest = boost::json::parse(listed.out).at("batches").as_array();
-    return !newest.empty() && newest[0].at("state") == "planned";
 }
 
 /// A pipeline into a table, and what happens to it.
@@ -103,7 +93,7 @@ struct Scene {
             }
             daemon->kill();
             ++kills;
-            if (has_open_batch(folder)) {
+            if (has_open_batch(folder.path())) {
                 ++in_batch;
             } else {
                 longest = std::min(longest * 5 / 4, 10'000);
