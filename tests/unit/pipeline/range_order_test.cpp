@@ -58,8 +58,8 @@ TEST_CASE("a lane prefers a partition that nobody reads to the rest of one that 
 
 TEST_CASE("pieces that do not follow each other are no stretch") {
     // The same partition with a hole between, and two partitions whose offsets happen to meet.
-    CHECK(taken(joined(pieces("a", 1), pieces("a", 1, 20)), 2) == Taken{{0}, {1}});
-    CHECK(taken(joined(pieces("a", 1), pieces("b", 1, 10)), 1) == Taken{{0, 1}});
+    CHECK(taken(joined(pieces("a", 1), pieces("a", 3, 20)), 2) == Taken{{0, 3}, {1, 2}});
+    CHECK(taken(joined(pieces("a", 1), pieces("b", 3, 10)), 2) == Taken{{0, 3}, {1, 2}});
 }
 
 TEST_CASE("each range is given out once, however many lanes there are") {
