@@ -89,12 +89,16 @@ int main(int count, char** arguments) {
             const std::string topic = Kafka::unique("bench");
             cluster.create_topic(topic, BenchInput::partitions);
             const Cost cost = send(topic);
+            const std::int64_t sent = input.each * BenchInput::partitions;
             std::int64_t arrived = 0;
-            for (std::int32_t p = 0; p < BenchInput::partitions; ++p)
-                arrived += cluster.watermarks(topic, p).high - (transaction ? 1 : 0);  // its control record
-            need(arrived == input.each * BenchInput::partitions,
-                 std::to_string(arrived) + " records arrived of " +
-                     std::to_string(input.each * BenchInput::partitions));
+            // The control records of a commit are written after it was answered.
+            const bool is_all = wait_until([&] {
+                arrived = 0;
+                for (std::int32_t p = 0; p < BenchInput::partitions; ++p)
+                    arrived += cluster.watermarks(topic, p).high - (transaction ? 1 : 0);
+                return arrived == sent;
+            });
+            need(is_all, std::to_string(arrived) + " records arrived of " + std::to_string(sent));
             cluster.delete_topic(topic);
             return cost;
         };
