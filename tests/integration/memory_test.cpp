@@ -97,7 +97,7 @@ TEST_CASE("records of 5 MB stay within memoryMax") {
 
 TEST_CASE("a sink that takes seconds for a batch does not fill the memory meanwhile") {
     Setup setup("memory-slow", 8);
-    setup.produce(300'000, 100, "none");
+    setup.produce(800'000, 100, "none");
     setup.pipeline.source_extra = "maxOffsetsPerTrigger: 40000\n";
     CHECK(setup.peak_after(2, "holdCommit: 10s\n") < resident_max);
 }
