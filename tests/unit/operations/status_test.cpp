@@ -53,7 +53,7 @@ TEST_CASE("with a daemon the status is what the pipeline says of itself") {
     live.attempt = 3;
     live.retry_at = fixture.clock.now;
     live.backlog = 42;
-    live.partitions[{"orders", 0}] = {10, 52};
+    live.partitions[{"orders", 0}] = {.position = 10, .latest = 52, .last_record_ms = {}};
     const auto answer = status(fixture.context(), std::vector{live}, false);
     REQUIRE(answer);
     CHECK(answer->at("daemon") == "running");
