@@ -22,14 +22,18 @@ unprivileged() {
 
 data() { cat "$dir/data"; }
 
+# Where process 1 is no init nobody waits for them: a zombie has ended.
+is_any_alive() { [ -n "$(ps -o stat= -p "$1" | grep -v '^Z')" ]; } # PID,…
+
 up() {
     # Sessions that outlived a killed server hold its memory until they have noticed.
     local tries=0
-    while [ -s "$dir/orphans" ] && [ -n "$(ps -o pid= -p "$(paste -sd, "$dir/orphans")")" ]; do
+    while [ -s "$dir/orphans" ] && is_any_alive "$(paste -sd, "$dir/orphans")"; do
         [ $((tries += 1)) -lt 300 ] || { say "sessions of the killed server do not end: $(paste -sd' ' "$dir/orphans")"; exit 1; }
         sleep 0.1
     done
-    rm -f -- "$dir/orphans"
+    # The server takes a zombie for another server: its lock goes with the last of them.
+    [ -e "$dir/orphans" ] && rm -f -- "$dir/orphans" "$(data)/postmaster.pid"
     # -W would not wait for recovery; a session of its own leaves the end to `stop`.
     unprivileged "$bin/pg_ctl" -D "$(data)" -l "$(data)/log" -s -w -t 60 start </dev/null >/dev/null 2>&1 ||
         { tail -20 "$(data)/log" >&2; say "does not start"; exit 1; }
