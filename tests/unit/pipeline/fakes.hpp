@@ -99,19 +99,19 @@ class FakeSource final : public Source {
     Result<kafka::RangeCounts> read(const plan::PlannedRange& range, bool,
                                     const kafka::RecordHandler& handler,
                                     const std::stop_token&) override {
-        if (kafka_.before_read) {
-            const std::lock_guard lock(kafka_.mutex);
-            SLUICE_CHECK(kafka_.before_read(range));
-        }
         const TopicPartition& tp = range.range.topic_partition;
-        const auto found = kafka_.partitions.find(tp);
-        if (found == kafka_.partitions.end() || range.range.from < found->second.earliest ||
-            range.range.until > found->second.latest ||
-            is_cut_below(tp, range.range.from, range.leader_epoch)) {
-            return Error{ErrorCode::out_of_range, plan::to_string(tp) + ": out of range"};
-        }
         kafka::RangeCounts counts;
-        if (kafka_.tells_epochs) counts.last_leader_epoch = found->second.leader_epoch;
+        {
+            const std::lock_guard lock(kafka_.mutex);  // a hook may take partitions away under other readers
+            if (kafka_.before_read) SLUICE_CHECK(kafka_.before_read(range));
+            const auto found = kafka_.partitions.find(tp);
+            if (found == kafka_.partitions.end() || range.range.from < found->second.earliest ||
+                range.range.until > found->second.latest ||
+                is_cut_below(tp, range.range.from, range.leader_epoch)) {
+                return Error{ErrorCode::out_of_range, plan::to_string(tp) + ": out of range"};
+            }
+            if (kafka_.tells_epochs) counts.last_leader_epoch = found->second.leader_epoch;
+        }
         std::vector<sluice_record> chunk;
         for (std::int64_t offset = range.range.from; offset < range.range.until; ++offset) {
             if (kafka_.invisible.contains({tp, offset})) {
