@@ -149,8 +149,8 @@ Verdict judge(const Situation& s, std::string_view group) {
     if (newest > s.batch)
         return stop(
             in_target + number(newest) + ", and the checkpoint comes to batch " + number(s.batch) +
-            ": the checkpoint is older than the output, or another daemon wrote it. Restore "
-            "the checkpoint that belongs to it." +
+            ": another daemon runs this pipeline, or the checkpoint is older than the output. Stop one of the "
+            "two, or restore the checkpoint that belongs to it." +
             regardless(group));
     if (newest == s.batch) {
         if (s.newest->plan == s.plan) return {Verdict::already_committed, ""};

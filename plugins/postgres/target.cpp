@@ -216,9 +216,9 @@ bool Target::begin(const BatchId& batch, std::int64_t last) {
             ErrorKind::fatal, "",
             sql_->target() + " has batch " + std::to_string(newest) + " of pipeline " + pipeline_ +
                 ", and the checkpoint comes to batch " + std::to_string(batch.id) +
-                ": the checkpoint is older than the output, or another daemon wrote it. "
-                "Restore the checkpoint that belongs to it, or give the pipeline another "
-                "table");
+                ": another daemon runs this pipeline, or the checkpoint is older than the output. "
+                "Stop one of the two, or restore the checkpoint that belongs to it, or give the "
+                "pipeline another table");
     if (newest == batch.id) {
         const Rows rows = main_.exec("SELECT plan FROM " + sql_->batches() +
                                          " WHERE pipeline = $1 AND target = $2 AND batch_id = $3",

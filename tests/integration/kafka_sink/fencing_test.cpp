@@ -131,7 +131,7 @@ TEST_CASE(
     REQUIRE_MESSAGE(has_opened(second, 1), second.log());
     for (std::int64_t i = 1; i <= 3; ++i)
         mirror.source.produce_numbers(mirror.topic, 1, 100 * i);
-    // Fenced at its commit, or stopped before it by the marker of a batch that it planned otherwise.
+    // Fenced at its commit, or stopped before it by the marker of a batch that it planned otherwise, or of a later one.
     CHECK_MESSAGE(first.says("Stop one of the two"), first.log());
     const auto expected = count(visible_in_kafka(mirror.source.bootstrap(), {mirror.topic}));
     CHECK_MESSAGE(wait_until([&] { return mirror.delivered().size() >= expected; }), second.log());

@@ -58,7 +58,7 @@ TEST_CASE(
     "a checkpoint and a target that do not belong together stop the pipeline, with the remedy") {
     Situation situation = sound();
     situation.newest->batch = 8;
-    CHECK(says(judged(situation), "the checkpoint is older than the output"));
+    CHECK(says(judged(situation), "the checkpoint is older than the output. Stop one of the two"));
     situation.newest->batch = 5;
     CHECK(says(judged(situation), "the output is older than the checkpoint"));
     CHECK(
