@@ -208,9 +208,12 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     SLUICE_CHECK(limit_to(conf.get(), "queued.min.messages", limits.queued_messages));
     SLUICE_CHECK(limit_to(conf.get(), "fetch.message.max.bytes", limits.fetch_bytes));
     // Of a partition whose fetches hold nothing but aborted records, librdkafka asks for twice as much each
-    // time, up to this. It may not be less than message.max.bytes.
-    SLUICE_CHECK(limit_to(conf.get(), "fetch.max.bytes",
-                          std::max<std::int64_t>(limits.fetch_bytes, number_of(conf.get(), "message.max.bytes"))));
+    // time, up to this. It may not be less than message.max.bytes,
+    // nor more than the user lets a response have.
+    const std::int64_t of_fetches =
+        std::max<std::int64_t>(limits.fetch_bytes, number_of(conf.get(), "message.max.bytes"));
+    const std::int64_t of_responses = number_of(conf.get(), "receive.message.max.bytes") - 512;
+    SLUICE_CHECK(limit_to(conf.get(), "fetch.max.bytes", std::min(of_fetches, of_responses)));
     return conf;
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 /// The least that is asked for at once; a broker sends one batch of records whole all the same.
 constexpr std::int32_t fetch_bytes_min = 16 << 10;
+/// The most: more than this makes nothing faster.
+constexpr std::int32_t fetch_bytes_max = 8 << 20;
 
 /// This many times more than its limit in a queue is too much to go on with.
 constexpr double overshoot_max = 2;
@@ -28,7 +30,7 @@ ConsumerLimits limits_for(const PoolOptions& options) {
     // The first fetches tell how much larger records become; where the share is small, even those count.
     const std::uint64_t part = share < (8ULL << 20) ? 128 : 32;
     limits.fetch_bytes =
-        static_cast<int>(std::clamp<std::uint64_t>(share / part, fetch_bytes_min, 1ULL << 20));
+        static_cast<int>(std::clamp<std::uint64_t>(share / part, fetch_bytes_min, fetch_bytes_max));
     return limits;
 }
 

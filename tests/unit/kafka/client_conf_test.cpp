@@ -99,6 +99,15 @@ TEST_CASE("a user may lower the limits of a consumer and not raise them") {
     CHECK(get(higher, "fetch.max.bytes") == "3000000");
 }
 
+TEST_CASE("fetches are no larger than what a user lets a response have") {
+    const ConsumerLimits limits{.fetch_bytes = 8 << 20};
+    const auto conf = make_conf(settings({{"receive.message.max.bytes", "2000512"}}), Role::consumer, limits);
+    CHECK(get(conf, "fetch.max.bytes") == "2000000");
+    CHECK(get(conf, "fetch.message.max.bytes") == "8388608");
+    CHECK(make_client(std::move(*make_conf(settings({{"receive.message.max.bytes", "2000512"}}),
+                                           Role::consumer, limits))));
+}
+
 TEST_CASE("a property that librdkafka refuses is named") {
     const auto conf = make_conf(settings({{"security.protocol", "tls"}}), Role::lookup);
     REQUIRE_FALSE(conf);
