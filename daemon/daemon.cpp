@@ -134,8 +134,8 @@ class Daemon {
 
     int run() {
         engine_.on_all_ended([this] { begin_stop("every pipeline is done"); });
-        engine_.on_change([this](const pipeline::Status& status, const checkpoints::Commit* commit) {
-            bridge_.observe(status, commit);
+        engine_.on_change([this](const pipeline::Summary& summary, const checkpoints::Commit* commit) {
+            bridge_.observe(summary, commit);
         });
         wait_for_signal();
         asio::co_spawn(io_, watch(), asio::detached);
@@ -264,9 +264,9 @@ class Daemon {
     [[nodiscard]] std::string summary() const {
         std::map<std::string_view, int> counts;
         std::string trouble;
-        for (const pipeline::Status& status : engine_.statuses()) {
-            ++counts[name_of(status.state)];
-            if (trouble.empty() && !status.reason.empty()) trouble = status.name + ": " + status.reason;
+        for (const pipeline::Summary& one : engine_.summaries()) {
+            ++counts[name_of(one.state)];
+            if (trouble.empty() && !one.reason.empty()) trouble = one.name + ": " + one.reason;
         }
         std::string text;
         for (const auto& [state, count] : counts) {

@@ -81,19 +81,34 @@ void add_commit(metrics::PipelineMetrics& series, const checkpoints::Commit& com
 
 }  // namespace
 
-void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::Commit* commit) {
-    const auto series = metrics_.pipeline(status.name);
-    series->set_state(as_metric(status.state));
+void MetricsBridge::observe(const pipeline::Summary& summary, const checkpoints::Commit* commit) {
+    const auto series = metrics_.pipeline(summary.name);
+    series->set_state(as_metric(summary.state));
     if (commit != nullptr) {
         add_commit(*series, *commit);
-        observe_phases(*series, status.phases);
+        observe_phases(*series, summary.phases);
     }
     const std::lock_guard lock(mutex_);
-    std::set<plan::TopicPartition>& known = partitions_[status.name];
+    Known& before = pipelines_[summary.name];
+    for (const auto& [kind, records] : summary.records_lost) {
+        series->add_lost(kind, grown(before.lost[kind], records));
+    }
+    for (const auto& [stage, retries] : summary.retries) {
+        series->add_retries(as_metric(stage), grown(before.retries[stage], retries));
+    }
+    series->add_batches(metrics::Outcome::aborted, grown(before.aborted, summary.batches_aborted));
+    series->add_batches(metrics::Outcome::abandoned, grown(before.abandoned, summary.batches_abandoned));
+    for (auto more = grown(before.restarts, summary.restarts); more > 0; --more) series->count_restart();
+}
+
+void MetricsBridge::show_partitions(metrics::PipelineMetrics& series, const pipeline::Status& status,
+                                    std::set<plan::TopicPartition>& known) {
     for (const auto& [tp, at] : status.partitions) {
-        series->set_position(tp, at.position);
-        series->set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
-        if (at.last_record_ms) series->set_last_record(tp, WallTime{Milliseconds{*at.last_record_ms}});
+        series.set_position(tp, at.position);
+        series.set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
+        series.set_last_record(tp, at.last_record_ms
+                                       ? std::optional(WallTime{Milliseconds{*at.last_record_ms}})
+                                       : std::nullopt);
         known.insert(tp);
     }
     // A pipeline that was paused when the daemon started has headroom and no partitions yet.
@@ -101,39 +116,30 @@ void MetricsBridge::observe(const pipeline::Status& status, const checkpoints::C
     for (auto it = known.begin(); it != known.end();) {
         if (status.partitions.contains(*it) || status.headroom.contains(*it)) {
             const auto left = status.headroom.find(*it);
-            series->set_headroom(*it, left == status.headroom.end() ? std::nullopt
-                                                                    : std::optional(left->second));
+            series.set_headroom(*it, left == status.headroom.end() ? std::nullopt
+                                                                   : std::optional(left->second));
             ++it;
         } else {
-            series->drop_partition(*it);
+            series.drop_partition(*it);
             it = known.erase(it);
         }
     }
-    Counted& before = counted_[status.name];
-    for (const auto& [kind, records] : status.records_lost) {
-        series->add_lost(kind, grown(before.lost[kind], records));
-    }
-    for (const auto& [stage, retries] : status.retries) {
-        series->add_retries(as_metric(stage), grown(before.retries[stage], retries));
-    }
-    series->add_batches(metrics::Outcome::aborted, grown(before.aborted, status.batches_aborted));
-    series->add_batches(metrics::Outcome::abandoned, grown(before.abandoned, status.batches_abandoned));
-    for (auto more = grown(before.restarts, status.restarts); more > 0; --more) series->count_restart();
 }
 
 void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const kafka::PoolStats& pool,
                            const pipeline::MemoryUse& memory) {
+    const std::lock_guard lock(mutex_);
     std::set<std::string> there;
     for (const auto& status : statuses) {
-        metrics_.pipeline(status.name)->set_state(as_metric(status.state));
+        const auto series = metrics_.pipeline(status.name);
+        series->set_state(as_metric(status.state));
+        show_partitions(*series, status, pipelines_[status.name].partitions);
         there.insert(status.name);
     }
-    const std::lock_guard lock(mutex_);
     // A pipeline that left the configuration leaves no series behind.
-    std::erase_if(partitions_, [&](const auto& known) {
+    std::erase_if(pipelines_, [&](const auto& known) {
         if (there.contains(known.first)) return false;
         metrics_.drop_pipeline(known.first);
-        counted_.erase(known.first);
         return true;
     });
     const auto add = [](std::uint64_t now, std::uint64_t before, auto count) {
@@ -148,7 +154,7 @@ void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const 
     series.set_size(pool.clients);
     series.count_unassigned_for_memory(pool.unassigned_for_memory - last_pool_.unassigned_for_memory);
     series.count_closed(pool.closed - last_pool_.closed, pool.lifetime - last_pool_.lifetime);
-    metrics_.set_memory({memory.max, memory.consumers, memory.in_flight});
+    metrics_.set_memory({memory.max, memory.consumers, memory.in_flight, memory.sinks});
     last_pool_ = pool;
 }
 

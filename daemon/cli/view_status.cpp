@@ -91,7 +91,7 @@ std::string view_status(const json::object& status, WallTime now) {
             return format_size(static_cast<std::uint64_t>(std::max<std::int64_t>(number_of(memory, key).value_or(0), 0)));
         };
         out += "\nmemory: at most " + size("max") + "; consumers hold " + size("consumers") + " of " +
-               size("consumers_max") + ", batches in flight " + size("in_flight") + "\n";
+               size("consumers_max") + ", batches in flight " + size("in_flight") + ", sinks " + size("sinks") + "\n";
     }
     const json::array& orphans = array_of(status, "orphans");
     if (!orphans.empty()) {

@@ -99,8 +99,8 @@ constexpr Key<Config> top_table[] = {
       .default_value = "512MiB",
       .words = "auto",
       .minimum = 32 * mib,
-      .sentence = "Bound for the whole process: half of it for what consumers have fetched, the rest for what is in "
-                  "flight and for the buffers of sinks, which their own options bound; auto follows the cgroup's limit."},
+      .sentence = "Bound for the whole process: half of it for what consumers have fetched, a quarter for the buffers of "
+                  "sinks, divided among the pipelines, the rest for what is in flight; auto follows the cgroup's limit."},
      [](Context&, const Value& value, Config& config) {
          config.memory_max = value.word == "auto"
                                  ? auto_memory_max(cgroup_memory_limit(proc_cgroup, cgroup_mount))

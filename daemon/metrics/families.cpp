@@ -69,8 +69,8 @@ constexpr std::array<FamilyInfo, family_count> table{{
      "Time that the closed consumers had lived, together."},
     {Family::memory_max, "sluice_memory_max_bytes", Type::gauge, "", "memoryMax."},
     {Family::memory_held, "sluice_memory_held_bytes", Type::gauge, "holder",
-     "Who holds it, as far as it is counted: consumers (fetched, not read yet; an estimate) and in_flight "
-     "(chunks that sinks are writing). A sink's own buffers are not known."},
+     "Who holds it: consumers (fetched, not read yet; an estimate), in_flight (chunks that sinks are writing) "
+     "and sinks (in buffers of their own, as far as they say)."},
     {Family::refused_updates, "sluice_metrics_refused_updates_total", Type::counter, "",
      "Updates of partitions that have no series, because the limit of series was reached."},
     {Family::process_start, "process_start_time_seconds", Type::gauge, "",

@@ -112,7 +112,7 @@ struct Metrics::Registry {
     WallTime started = system_clock().wall();
     std::shared_ptr<Shared> shared = std::make_shared<Shared>();
     PoolMetrics pool;
-    std::atomic<std::uint64_t> memory_max{0}, queued{0}, in_flight{0};
+    std::atomic<std::uint64_t> memory_max{0}, queued{0}, in_flight{0}, sinks{0};
     mutable std::mutex mutex;  ///< of `pipelines`
     std::map<std::string, std::shared_ptr<PipelineMetrics>> pipelines;
 };
@@ -142,6 +142,7 @@ void Metrics::set_memory(const MemorySample& sample) {
     registry_->memory_max = sample.max;
     registry_->queued = sample.queued;
     registry_->in_flight = sample.in_flight;
+    registry_->sinks = sample.sinks;
 }
 
 std::string Metrics::exposition() const {
@@ -159,6 +160,7 @@ std::string Metrics::exposition() const {
         collector.add_gauge(Family::memory_max, {}, static_cast<double>(registry_->memory_max));
         collector.add_gauge(Family::memory_held, {"consumers"}, static_cast<double>(registry_->queued));
         collector.add_gauge(Family::memory_held, {"in_flight"}, static_cast<double>(registry_->in_flight));
+        collector.add_gauge(Family::memory_held, {"sinks"}, static_cast<double>(registry_->sinks));
     }
     collector.add_counter(Family::refused_updates, {},
                           static_cast<double>(registry_->shared->refused));

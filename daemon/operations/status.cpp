@@ -155,7 +155,8 @@ Result<json::object> status(const Context& context,
         answer["memory"] = {{"max", memory->max},
                             {"consumers_max", memory->consumers_max},
                             {"consumers", memory->consumers},
-                            {"in_flight", memory->in_flight}};
+                            {"in_flight", memory->in_flight},
+                            {"sinks", memory->sinks}};
     }
     if (all) {
         SLUICE_TRY(const auto stored, context.store.pipelines());

@@ -13,7 +13,7 @@ namespace sluice::operations {
 
 /// {"daemon":"running|not running","pipelines":[STATUS…],
 ///  "orphans":["old"]|null,      pipelines with checkpoints and no configuration; null unless `all`
-///  "memory":{"max","consumers_max","consumers","in_flight"}|null}   bytes; null when no daemon runs
+///  "memory":{"max","consumers_max","consumers","in_flight","sinks"}|null}   bytes; null when no daemon runs
 /// STATUS is
 /// {"pipeline":"orders","state":"RUNNING","run_state":"running|paused|stopped","reason":""|"…",
 ///  "error":"data_loss"|null,"since":TIME|null,"attempt":0,"retry_at":TIME|null,"restarts":0,

@@ -18,7 +18,7 @@ kafka::PoolOptions pool_options(const config::Config& config) {
     kafka::PoolOptions options;
     options.capacity = static_cast<std::size_t>(config.consumers_capacity);
     options.idle_timeout = config.consumers_idle_timeout;
-    options.memory_max = config.memory_max / 2;  // the rest: chunks in flight and sink buffers
+    options.memory_max = config.memory_max / 2;
     return options;
 }
 
@@ -55,11 +55,11 @@ class Engine::Impl {
           tidy_timer_(io_),
           retention_timer_(io_),
           idle_(io_, asio::steady_timer::time_point::max()) {
-        consumers_.share_among(config.pipelines.size());
+        share(config);
         history_ = {config.history_age, config.history_size};
-        environment_.observer = [this](const Status& status, const checkpoints::Commit* commit) {
+        environment_.observer = [this](const Summary& summary, const checkpoints::Commit* commit) {
             const std::lock_guard lock(mutex_);
-            if (observer_) observer_(status, commit);
+            if (observer_) observer_(summary, commit);
         };
         asio::co_spawn(io_, tidy(), [](std::exception_ptr) {});
         asio::co_spawn(io_, watch_retention(), [](std::exception_ptr) {});
@@ -69,6 +69,13 @@ class Engine::Impl {
         workers_.join();
         lookups_.join();
         disk_.join();
+    }
+
+    /// Consumers and the sinks' memory, among as many pipelines as there are now. A sink that is open keeps the
+    /// part it was told.
+    void share(const config::Config& config) {
+        consumers_.share_among(config.pipelines.size());
+        environment_.sink_memory_max = environment_.memory_max / 4 / std::max<std::size_t>(config.pipelines.size(), 1);
     }
 
     struct Running {
@@ -215,7 +222,6 @@ class Engine::Impl {
         }
         if (headroom.empty() && before.headroom.empty()) return;
         pipeline->set_headroom(std::move(headroom));
-        environment_.observer(pipeline->status(), nullptr);
     }
 
     Result<std::map<plan::TopicPartition, Milliseconds>> headroom_of(const Pipeline& pipeline) {
@@ -264,7 +270,7 @@ class Engine::Impl {
         std::shared_ptr<const sink::Plugin> plugin;
     };
     std::map<std::string, Waiting> waiting_;  ///< to be started once they are not held
-    std::function<void(const Status&, const checkpoints::Commit*)> observer_;
+    std::function<void(const Summary&, const checkpoints::Commit*)> observer_;
 };
 
 Engine::Engine(asio::any_io_executor io, const config::Config& config, checkpoints::Store& store,
@@ -284,7 +290,7 @@ void Engine::start(const config::Config& config, const Plugins& plugins) {
 asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins& plugins) {
     impl_->changing_ = true;
     impl_->history_ = {config.history_age, config.history_size};
-    impl_->consumers_.share_among(config.pipelines.size());
+    impl_->share(config);
     std::map<std::string, const config::Pipeline*> coming;
     for (const auto& pipeline : config.pipelines) coming[pipeline.name] = &pipeline;
     std::map<std::string, std::shared_ptr<Pipeline>> leaving;
@@ -352,7 +358,7 @@ void Engine::abort() {
 
 void Engine::on_all_ended(std::function<void()> handler) { impl_->all_ended_ = std::move(handler); }
 
-void Engine::on_change(std::function<void(const Status&, const checkpoints::Commit*)> observer) {
+void Engine::on_change(std::function<void(const Summary&, const checkpoints::Commit*)> observer) {
     const std::lock_guard lock(impl_->mutex_);
     impl_->observer_ = std::move(observer);
 }
@@ -361,6 +367,12 @@ std::vector<Status> Engine::statuses() const {
     std::vector<Status> statuses;
     for (const auto& pipeline : impl_->all()) statuses.push_back(pipeline->status());
     return statuses;
+}
+
+std::vector<Summary> Engine::summaries() const {
+    std::vector<Summary> summaries;
+    for (const auto& pipeline : impl_->all()) summaries.push_back(pipeline->summary());
+    return summaries;
 }
 
 std::shared_ptr<Pipeline> Engine::find(const std::string& name) const {
@@ -375,7 +387,9 @@ kafka::PoolStats Engine::pool_stats() const { return impl_->consumers_.stats(); 
 
 MemoryUse Engine::memory() const {
     const kafka::PoolStats pool = pool_stats();
-    return {impl_->environment_.memory_max, pool.memory_max, pool.queued_bytes, pool.handed_bytes};
+    MemoryUse use{impl_->environment_.memory_max, pool.memory_max, pool.queued_bytes, pool.handed_bytes};
+    for (const auto& pipeline : impl_->all()) use.sinks += pipeline->sink_memory();
+    return use;
 }
 
 SourceFactory Engine::look_up_sources() {

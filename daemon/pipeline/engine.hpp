@@ -18,7 +18,7 @@ namespace sluice::pipeline {
 
 using Plugins = std::map<std::string, std::shared_ptr<const sink::Plugin>>;
 
-/// Confined to the io_context's thread, but for statuses(), find() and hold(), which are safe from any.
+/// Confined to the io_context's thread, but for statuses(), summaries(), find() and hold(), which are safe from any.
 class Engine {
  public:
     /// `store` and `clock` outlive it.
@@ -43,6 +43,7 @@ class Engine {
     void on_all_ended(std::function<void()> handler);
 
     [[nodiscard]] std::vector<Status> statuses() const;
+    [[nodiscard]] std::vector<Summary> summaries() const;  ///< cheaper: without partitions
     [[nodiscard]] std::shared_ptr<Pipeline> find(const std::string& name) const;
     /// For a change of a pipeline's checkpoint: until what is returned is destroyed, the pipeline of that
     /// name stays at rest, or is not started: a reload starts it afterwards. Null while it does not rest.
@@ -57,7 +58,7 @@ class Engine {
     [[nodiscard]] int exit_code() const;
 
     /// After every change of a pipeline worth a metric; any thread, must not block.
-    void on_change(std::function<void(const Status&, const checkpoints::Commit*)> observer);
+    void on_change(std::function<void(const Summary&, const checkpoints::Commit*)> observer);
 
  private:
     class Impl;

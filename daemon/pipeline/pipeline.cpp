@@ -11,12 +11,12 @@ namespace {
 constexpr Milliseconds retry_timeout_of_bounded_triggers{15 * 60'000};
 
 /// When nothing moves then, something hangs.
-bool should_move(const Status& status) {
-    switch (status.state) {
+bool should_move(const Summary& summary) {
+    switch (summary.state) {
         case State::starting:
         case State::running:
         case State::caught_up: return true;
-        case State::retrying: return !status.retry_at;
+        case State::retrying: return !summary.retry_at;
         case State::stalled:
         case State::paused:
         case State::stopped:
@@ -48,41 +48,52 @@ State Pipeline::Impl::state() const {
 }
 
 void Pipeline::Impl::publish(const checkpoints::Commit* commit) {
-    if (env_.observer) env_.observer(status(), commit);
+    if (env_.observer) env_.observer(summary(), commit);
 }
 
 Status Pipeline::Impl::status() const {
     const std::lock_guard lock(status_mutex_);
     Status status = status_;
-    if (status.batch_id) status.batch_polled = progress_.polled.load(std::memory_order_relaxed);
-    if (!should_move(status)) return status;
+    look_closer(status);
+    return status;
+}
+
+Summary Pipeline::Impl::summary() const {
+    const std::lock_guard lock(status_mutex_);
+    Summary summary = status_;
+    look_closer(summary);
+    return summary;
+}
+
+void Pipeline::Impl::look_closer(Summary& summary) const {
+    if (summary.batch_id) summary.batch_polled = progress_.polled.load(std::memory_order_relaxed);
+    if (!should_move(summary)) return;
     const auto since = [&](SteadyTime time) {
         return std::chrono::duration_cast<std::chrono::seconds>(env_.clock.steady() - time);
     };
-    if (status.batch_id) {
+    if (summary.batch_id) {
         const auto still = since(SteadyTime{Milliseconds{progress_.moved_at_ms.load()}});
         if (still >= config_.stalled_after) {
-            status.state = State::stalled;
-            status.reason = std::string("batch ") + std::to_string(*status.batch_id) + ": " +
+            summary.state = State::stalled;
+            summary.reason = std::string("batch ") + std::to_string(*summary.batch_id) + ": " +
                             progress_.doing.load() + " has not moved for " +
                             std::to_string(still.count()) + " s";
         }
-        return status;
+        return;
     }
     // No batch open: it waits for its trigger, which is no stall until that is overdue, or does what
     // comes before a batch.
-    const auto still = status.next_trigger
+    const auto still = summary.next_trigger
                            ? std::chrono::duration_cast<std::chrono::seconds>(env_.clock.wall() -
-                                                                              *status.next_trigger)
+                                                                              *summary.next_trigger)
                            : since(step_since_);
     if (still >= config_.stalled_after) {
-        const std::string failed = std::move(status.reason);  // of an attempt under RETRYING
-        status.state = State::stalled;
-        status.reason = std::string("no batch is open, ") + std::to_string(status.backlog) +
+        const std::string failed = std::move(summary.reason);  // of an attempt under RETRYING
+        summary.state = State::stalled;
+        summary.reason = std::string("no batch is open, ") + std::to_string(summary.backlog) +
                         " offsets were waiting: \"" + step_ + "\" has not moved for " +
                         std::to_string(still.count()) + " s" + (failed.empty() ? "" : "; before that: " + failed);
     }
-    return status;
 }
 
 void Pipeline::Impl::begin_step(const char* step) {
@@ -120,7 +131,7 @@ asio::awaitable<void> Pipeline::Impl::back_off(const char* what, Stage stage, in
 
 /// FAILED, until a person wants something, or the policy starts it again.
 asio::awaitable<void> Pipeline::Impl::rest_after_failure(const Error& error) {
-    if (const std::uint64_t committed = status().batches_committed; committed != restart_progress_) {
+    if (const std::uint64_t committed = summary().batches_committed; committed != restart_progress_) {
         restart_progress_ = committed;
         restarts_ = 0;
     }
@@ -203,9 +214,9 @@ asio::awaitable<void> Pipeline::Impl::run() {
         if (!done && done.error().retriable) {
             // The checkpoint could not be written: what is there must be read again before going on.
             const SteadyTime now = env_.clock.steady();
-            if (!session_failing_since_ || status().batches_committed != session_progress_) {
+            if (!session_failing_since_ || summary().batches_committed != session_progress_) {
                 session_failing_since_ = now;
-                session_progress_ = status().batches_committed;
+                session_progress_ = summary().batches_committed;
                 session_failures_ = 0;
             }
             if (const auto timeout = retry_timeout(); !timeout || now - *session_failing_since_ < *timeout) {
@@ -272,6 +283,8 @@ void Pipeline::release() {
     impl_->request([] {});  // it may wait to leave
 }
 Status Pipeline::status() const { return impl_->status(); }
+Summary Pipeline::summary() const { return impl_->summary(); }
+std::uint64_t Pipeline::sink_memory() const { return impl_->sink_memory_; }
 void Pipeline::set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {
     impl_->set_headroom(std::move(headroom));
 }
@@ -279,12 +292,12 @@ const config::Pipeline& Pipeline::config() const { return impl_->config_; }
 int Pipeline::exit_code() const { return impl_->exit_code_; }
 bool Pipeline::has_ended() const { return impl_->ended_; }
 
-bool reads_too_little(const Status& status) noexcept {
-    switch (status.state) {
+bool reads_too_little(const Summary& summary) noexcept {
+    switch (summary.state) {
         case State::starting:
         case State::caught_up:
         case State::done: return false;
-        case State::running: return status.backlog > 0;
+        case State::running: return summary.backlog > 0;
         case State::retrying:
         case State::stalled:
         case State::paused:

@@ -55,6 +55,7 @@ class Pipeline::Impl {
     }
 
     Status status() const;
+    Summary summary() const;
     void set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {
         const std::lock_guard lock(status_mutex_);
         status_.headroom = std::move(headroom);
@@ -72,6 +73,7 @@ class Pipeline::Impl {
     checkpoints::RunState wanted_ = checkpoints::RunState::running;
     std::stop_source abort_;
     std::atomic<bool> stopping_{false};  ///< what plugins see
+    std::atomic<std::uint64_t> sink_memory_{0};  ///< what they say they hold
     std::atomic<int> exit_code_{0};
     std::atomic<bool> ended_{false};
     enum class Rest { none, resting, held };
@@ -86,6 +88,8 @@ class Pipeline::Impl {
 
     void enter(State state, std::string reason = {}, std::optional<ErrorCode> code = {});
     [[nodiscard]] State state() const;  ///< as entered: STALLED is seen only from outside
+    /// What is only known when looked at: how far the batch is, and whether anything moves. With the lock held.
+    void look_closer(Summary& summary) const;
     void publish(const checkpoints::Commit* commit = nullptr);
     Milliseconds elapsed_since_last_run() const;
 

@@ -30,12 +30,10 @@ void Observed::learn(const checkpoints::Commit& commit) {
 std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>& positions,
                             std::span<const plan::PartitionFacts> facts) {
     std::uint64_t backlog = 0;
-    for (const auto& fact : facts) {
-        const auto position = positions.find(fact.topic_partition);
-        const std::int64_t from =
-            position == positions.end() ? fact.earliest : position->second.offset;
-        backlog += plan::size_of({fact.topic_partition, from, fact.latest});
-    }
+    plan::visit_recorded(positions, facts, [&](const plan::PartitionFacts& fact, const plan::Position* position) {
+        const std::int64_t from = position == nullptr ? fact.earliest : position->offset;
+        backlog += plan::size_of(plan::OffsetRange{{}, from, fact.latest});
+    });
     return backlog;
 }
 

@@ -22,6 +22,7 @@ struct Observed {
 };
 
 /// Offsets between positions and ends; partitions without a position count from their earliest.
+/// `facts` sorted.
 std::uint64_t known_backlog(const std::map<plan::TopicPartition, plan::Position>& positions,
                             std::span<const plan::PartitionFacts> facts);
 

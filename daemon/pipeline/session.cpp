@@ -120,7 +120,9 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
 }
 
 asio::awaitable<Result<void>> Pipeline::Impl::open_sink() {
-    const sink::SinkContext context = sink_context(config_, cluster_id_, state_);
+    sink::SinkContext context = sink_context(config_, cluster_id_, state_);
+    context.memory_max = env_.sink_memory_max;
+    context.memory_held = &sink_memory_;
     if (state_.receipt && !context.receipt) {
         log::warning("the sink's target changed: its last receipt is not handed to the new one",
                      {{"pipeline", config_.name}, {"was", state_.receipt->plugin}});

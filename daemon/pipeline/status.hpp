@@ -36,7 +36,8 @@ struct PartitionStatus {
     std::optional<std::int64_t> last_record_ms;  ///< timestamp of the last record committed by this process
 };
 
-struct Status {
+/// A pipeline as a whole: as large for many partitions as for one.
+struct Summary {
     std::string name;
     State state = State::starting;
     std::string reason;  ///< why retrying, stalled or failed; empty otherwise
@@ -61,24 +62,28 @@ struct Status {
     PhaseTimes phases;                          ///< of the batch that was committed last
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
     std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
-    std::map<plan::TopicPartition, PartitionStatus> partitions;
-    /// How long at least what lies unread is kept; without partitions where that is unknown, or where
-    /// nothing is unread. Looked up once a minute while reads_too_little().
-    std::map<plan::TopicPartition, Milliseconds> headroom;
     std::string plugin;
     std::string guarantee;  ///< of the sink with its options: "exactly-once" …
     std::string cluster_id;
 };
 
+struct Status : Summary {
+    std::map<plan::TopicPartition, PartitionStatus> partitions;
+    /// How long at least what lies unread is kept; without partitions where that is unknown, or where
+    /// nothing is unread. Looked up once a minute while reads_too_little().
+    std::map<plan::TopicPartition, Milliseconds> headroom;
+};
+
 /// Who holds what `memoryMax` bounds, as far as it is counted; in bytes.
 struct MemoryUse {
     std::uint64_t max = 0;            ///< memoryMax
-    std::uint64_t consumers_max = 0;  ///< the consumers' part of it; sinks have the rest
+    std::uint64_t consumers_max = 0;  ///< the consumers' part of it
     std::uint64_t consumers = 0;      ///< fetched and not read yet; an estimate
-    std::uint64_t in_flight = 0;      ///< in chunks that sinks are writing. Their own buffers are not known
+    std::uint64_t in_flight = 0;      ///< in chunks that sinks are writing
+    std::uint64_t sinks = 0;          ///< in buffers of the sinks' own, as far as they say so
 };
 
 /// Whether unread records may grow old: retention has to be watched. Not of a pipeline that keeps up.
-bool reads_too_little(const Status& status) noexcept;
+bool reads_too_little(const Summary& summary) noexcept;
 
 }  // namespace sluice::pipeline

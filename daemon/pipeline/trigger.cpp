@@ -7,6 +7,25 @@
 #include "daemon/pipeline/pipeline_impl.hpp"
 
 namespace sluice::pipeline {
+namespace {
+
+/// What a trigger found, in place of what the one before it had. All three are sorted, and there is one
+/// start for each fact: with many partitions most of them are as they were.
+void note_partitions(const std::vector<plan::StartAt>& starts, const std::vector<plan::PartitionFacts>& facts,
+                     std::map<plan::TopicPartition, PartitionStatus>& partitions) {
+    auto at = partitions.begin();
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        const plan::TopicPartition& present = starts[i].topic_partition;
+        while (at != partitions.end() && at->first < present) at = partitions.erase(at);
+        if (at == partitions.end() || present < at->first) at = partitions.try_emplace(at, present);
+        at->second.position = starts[i].position.offset;
+        at->second.latest = facts[i].latest;
+        ++at;
+    }
+    partitions.erase(at, partitions.end());
+}
+
+}  // namespace
 
 Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
     if (!last_run_) return Milliseconds::max();
@@ -76,14 +95,7 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     {
         const std::lock_guard lock(status_mutex_);
         status_.backlog = planned->backlog;
-        auto before = std::exchange(status_.partitions, {});
-        for (const auto& start : planned->starts) {
-            auto& partition = status_.partitions[start.topic_partition];
-            partition.position = start.position.offset;
-            const auto known = before.find(start.topic_partition);
-            if (known != before.end()) partition.last_record_ms = known->second.last_record_ms;
-        }
-        for (const auto& fact : *facts) status_.partitions[fact.topic_partition].latest = fact.latest;
+        note_partitions(planned->starts, *facts, status_.partitions);
     }
     if (planned->ranges.empty()) {
         co_await export_positions(true);  // what the last one could not
@@ -104,7 +116,10 @@ asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
     state_.next_batch_id = plan.batch_id + 1;
     state_.unfinished = plan;
     last_run_ = env_.clock.steady();
-    for (const auto& fact : *facts) leader_epochs_[fact.topic_partition] = fact.leader_epoch;
+    auto behind = leader_epochs_.begin();
+    for (const auto& fact : *facts) {
+        behind = std::next(leader_epochs_.insert_or_assign(behind, fact.topic_partition, fact.leader_epoch));
+    }
     enter(State::running);
     auto ran = co_await run_plan(plan, false);
     if (!ran) co_return std::move(ran).error();

@@ -40,6 +40,10 @@ bool is_same_topic(const Position& position, const PartitionFacts& facts) {
     return position.topic_id.empty() || facts.topic_id.empty() || position.topic_id == facts.topic_id;
 }
 
+bool is_askable(const Position* position, const PartitionFacts& facts) {
+    return position != nullptr && position->leader_epoch >= 0 && is_same_topic(*position, facts);
+}
+
 Loss gone(const Recorded& recorded, std::span<const PartitionFacts> facts) {
     const auto& [topic_partition, position] = recorded;
     const bool topic_is_there = has_topic(facts, topic_partition.topic);
@@ -178,21 +182,19 @@ std::string describe(const Loss& loss) {
 std::map<TopicPartition, Position> askable(const Positions& positions,
                                            std::span<const PartitionFacts> facts) {
     Positions answer;
-    for (const PartitionFacts& fact : facts) {
-        const auto at = positions.find(fact.topic_partition);
-        if (at == positions.end() || at->second.leader_epoch < 0) continue;
-        if (is_same_topic(at->second, fact)) answer.insert(*at);
-    }
+    visit_recorded(positions, facts, [&](const PartitionFacts& fact, const Position* position) {
+        if (is_askable(position, fact)) answer.emplace_hint(answer.end(), fact.topic_partition, *position);
+    });
     return answer;
 }
 
 std::map<TopicPartition, Position> askable_beyond_the_end(const Positions& positions,
                                                           std::span<const PartitionFacts> facts) {
-    Positions answer = askable(positions, facts);
-    for (const PartitionFacts& fact : facts) {
-        const auto at = answer.find(fact.topic_partition);
-        if (at != answer.end() && at->second.offset <= fact.latest) answer.erase(at);
-    }
+    Positions answer;
+    visit_recorded(positions, facts, [&](const PartitionFacts& fact, const Position* position) {
+        if (!is_askable(position, fact) || position->offset <= fact.latest) return;
+        answer.emplace_hint(answer.end(), fact.topic_partition, *position);
+    });
     return answer;
 }
 

@@ -64,6 +64,19 @@ struct LossDecision {
     std::vector<Loss> losses;     ///< sorted by topic, partition
 };
 
+/// `visit(fact, position)` for each of `facts`, the position null where none is recorded. Both are sorted:
+/// one walk, where a look-up for each would be most of what a trigger over many partitions costs.
+template <class Visit>
+void visit_recorded(const std::map<TopicPartition, Position>& positions,
+                    std::span<const PartitionFacts> facts, Visit visit) {
+    auto at = positions.begin();
+    for (const PartitionFacts& fact : facts) {
+        while (at != positions.end() && at->first < fact.topic_partition) ++at;
+        const bool is_recorded = at != positions.end() && at->first == fact.topic_partition;
+        visit(fact, is_recorded ? &at->second : nullptr);
+    }
+}
+
 /// Those of `positions` whose log can be asked, by leader epoch, whether it was truncated: the partition
 /// is there, under the same topic id, and the epoch was recorded. `facts` sorted. Pure.
 std::map<TopicPartition, Position> askable(const std::map<TopicPartition, Position>& positions,

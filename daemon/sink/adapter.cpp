@@ -121,12 +121,13 @@ Reply without_receipt(Answer answer) {
 class ConfigView {
  public:
     ConfigView(const Settings& settings, const std::string& pipeline, const std::string& cluster_id,
-               std::uint64_t next_batch_id) {
+               std::uint64_t next_batch_id, std::uint64_t memory_max) {
         for (const auto& [name, value] : settings)
             settings_.push_back({raw(name), raw(value)});
         config_ = {sizeof(sluice_config), static_cast<std::uint32_t>(settings_.size()),
                    settings_.data(),      raw(pipeline),
-                   raw(cluster_id),       next_batch_id};
+                   raw(cluster_id),       next_batch_id,
+                   memory_max};
     }
     [[nodiscard]] const sluice_config* get() const noexcept { return &config_; }
 
@@ -341,7 +342,7 @@ Result<void> check_settings(const Descriptor& plugin, const std::string& pipelin
     static const std::atomic<bool> never_stopping{false};
     const Host host(plugin.name, plugin.version, pipeline, never_stopping);
     const std::string no_cluster;
-    const ConfigView config(settings, pipeline, no_cluster, 0);
+    const ConfigView config(settings, pipeline, no_cluster, 0, 0);
     Answer answer = ask(host, "check", ok_or_fatal, Call::Kind::plain,
                         [&] { return plugin.api.check(host.table(), config.get()); });
     if (answer.status == Status::ok) return {};
@@ -351,7 +352,7 @@ Result<void> check_settings(const Descriptor& plugin, const std::string& pipelin
 Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings) {
     if (plugin.api.guarantee == nullptr) return plugin.guarantee;
     const std::string nothing;
-    const ConfigView config(settings, nothing, nothing, 0);
+    const ConfigView config(settings, nothing, nothing, 0, 0);
     switch (plugin.api.guarantee(config.get())) {
         case SLUICE_EXACTLY_ONCE: return plugin.guarantee;
         case SLUICE_IDEMPOTENT: return std::min(plugin.guarantee, Guarantee::idempotent);
@@ -361,8 +362,10 @@ Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings) {
 
 OpenReply open_sink(const Descriptor& plugin, const SinkContext& context, const Settings& settings,
                     const std::atomic<bool>& stopping) {
-    auto host = std::make_unique<Host>(plugin.name, plugin.version, context.pipeline, stopping);
-    const ConfigView config(settings, context.pipeline, context.cluster_id, context.next_batch_id);
+    auto host = std::make_unique<Host>(plugin.name, plugin.version, context.pipeline, stopping,
+                                       context.memory_held);
+    const ConfigView config(settings, context.pipeline, context.cluster_id, context.next_batch_id,
+                            context.memory_max);
     sluice_bytes receipt{nullptr, 0};
     if (context.receipt) {
         receipt = {reinterpret_cast<const std::uint8_t*>(context.receipt->data()),

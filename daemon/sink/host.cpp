@@ -55,13 +55,18 @@ std::string clean_text(sluice_string text) {
 }
 
 Host::Host(std::string plugin, const std::string& version, std::string pipeline,
-           const std::atomic<bool>& stopping)
+           const std::atomic<bool>& stopping, std::atomic<std::uint64_t>* memory_held)
     : plugin_(std::move(plugin)),
       pipeline_(std::move(pipeline)),
       title_("plugin '" + plugin_ + "' " + version),
       stopping_(stopping),
+      memory_held_(memory_held),
       table_{sizeof(sluice_host), 0, this, &Host::log, &Host::set_error, &Host::headers,
-             &Host::stopping, &Host::refuse} {}
+             &Host::stopping, &Host::refuse, &Host::memory_held} {}
+
+Host::~Host() {
+    if (memory_held_ != nullptr) *memory_held_ = 0;
+}
 
 // The functions below are called by foreign code: nothing may be thrown into it. What can go wrong
 // is memory; then the line or the text is lost, and the call's status still says what happened.
@@ -116,6 +121,13 @@ void Host::refuse(const sluice_host* host, std::uint32_t range_index, std::int64
         g_current->refused_.push_back({range_index, offset, secrets::redacted(clean_text(reason))});
     } catch (...) {
         g_current->refused_.clear();  // out of memory: then the batch is run again as it is
+    }
+}
+
+void Host::memory_held(const sluice_host* host, std::uint64_t bytes) noexcept {
+    const Host* const self = self_of(host);
+    if (self != nullptr && self->memory_held_ != nullptr) {
+        self->memory_held_->store(bytes, std::memory_order_relaxed);
     }
 }
 

@@ -23,9 +23,11 @@ std::string clean_text(sluice_string text);
 /// sink is closed. Safe for concurrent calls.
 class Host {
  public:
-    /// `plugin` and `version` name the culprit in messages; `stopping` outlives this.
+    /// `plugin` and `version` name the culprit in messages; `stopping` and `memory_held` outlive this.
+    /// memory_held() is noted there, if anywhere, until this dies.
     Host(std::string plugin, const std::string& version, std::string pipeline,
-         const std::atomic<bool>& stopping);
+         const std::atomic<bool>& stopping, std::atomic<std::uint64_t>* memory_held = nullptr);
+    ~Host();
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
 
@@ -41,6 +43,7 @@ class Host {
     static std::int32_t stopping(const sluice_host* host) noexcept;
     static void refuse(const sluice_host* host, std::uint32_t range_index, std::int64_t offset,
                        sluice_string reason) noexcept;
+    static void memory_held(const sluice_host* host, std::uint64_t bytes) noexcept;
     /// A host function was called where sink.h forbids it: one warning in the log.
     void misused(std::string_view function) const;
 
@@ -48,6 +51,7 @@ class Host {
     std::string pipeline_;
     std::string title_;
     const std::atomic<bool>& stopping_;
+    std::atomic<std::uint64_t>* memory_held_;
     sluice_host table_;
 };
 

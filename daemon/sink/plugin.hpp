@@ -36,7 +36,9 @@ struct SinkContext {
     std::string pipeline;
     std::string cluster_id;
     std::uint64_t next_batch_id = 0;
-    std::optional<std::string> receipt;  ///< nullopt at the very first start
+    std::optional<std::string> receipt = std::nullopt;  ///< nullopt at the very first start
+    std::uint64_t memory_max = 0;        ///< bytes that the sink may buffer; 0: nobody bounds it
+    std::atomic<std::uint64_t>* memory_held = nullptr;  ///< where it says how many it does; outlives the sink
 };
 
 struct OpenReply {

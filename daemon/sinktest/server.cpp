@@ -156,7 +156,8 @@ class Server {
     }
 
  private:
-    Answer open(const sink::SinkContext& context) {
+    Answer open(sink::SinkContext context) {
+        context.memory_max = 1 << 20;  // little: whoever fills it is seen to go on all the same
         sink::OpenReply opened = plugin_.open(context, settings_, stopping_);
         sink_ = std::move(opened.sink);
         return from(std::move(opened.reply));

@@ -159,6 +159,10 @@ typedef struct sluice_host {
      * The reason is copied. [in call] */
     void (*refuse)(const struct sluice_host* host, uint32_t range_index, int64_t offset,
                    sluice_string reason);
+
+    /* How many bytes the sink holds just now of what sluice_config.memory_max bounds; for `sluice status`
+     * and metrics. Worth a call where that is more than a few MiB. [any] */
+    void (*memory_held)(const struct sluice_host* host, uint64_t bytes);
 } sluice_host;
 
 /* ---- configuration ----------------------------------------------------------------------------- */
@@ -200,6 +204,8 @@ typedef struct sluice_config {
     sluice_string pipeline;
     sluice_string cluster_id;     /* of the source; empty in check() */
     uint64_t next_batch_id;       /* the lowest id that can be asked for next; 0 at the first start */
+    uint64_t memory_max;          /* bytes that the sink may buffer, all its writers together: its part of
+                                   * the daemon's memoryMax, in open(). 0: nobody bounds it */
 } sluice_config;
 
 /* ---- calls -------------------------------------------------------------------------------------- */

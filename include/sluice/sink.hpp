@@ -30,6 +30,7 @@
 #ifndef SLUICE_SINK_HPP
 #define SLUICE_SINK_HPP
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -277,6 +278,11 @@ class Host {
         if (has(&sluice_host::refuse)) host_->refuse(host_, range_index, offset, detail::raw(reason));
     }
 
+    /// How much the sink holds just now of what Config::memory_max bounds; shown by `sluice status`. [any]
+    void memory_held(std::uint64_t bytes) const noexcept {
+        if (has(&sluice_host::memory_held)) host_->memory_held(host_, bytes);
+    }
+
     void set_error(std::string_view message) const noexcept {
         if (has(&sluice_host::set_error)) host_->set_error(host_, detail::raw(message));
     }
@@ -373,11 +379,20 @@ struct Config {
         : settings(config.settings, config.setting_count),
           pipeline(detail::view(config.pipeline)),
           cluster_id(detail::view(config.cluster_id)),
-          next_batch_id(config.next_batch_id) {}
+          next_batch_id(config.next_batch_id),
+          memory_max(config.struct_size >= offsetof(sluice_config, memory_max) + sizeof config.memory_max
+                         ? config.memory_max
+                         : 0) {}
     Settings settings;
     std::string_view pipeline;
     std::string_view cluster_id;  ///< of the source; empty in check()
     std::uint64_t next_batch_id;  ///< the lowest id that can be asked for next; 0 at the first start
+    std::uint64_t memory_max;     ///< bytes that the sink may buffer, all writers together; 0: nobody bounds it
+
+    /// `wanted` bytes of buffer, or as much of that as memory_max allows; `least` in any case.
+    [[nodiscard]] std::uint64_t buffer_size(std::uint64_t wanted, std::uint64_t least) const noexcept {
+        return memory_max == 0 ? wanted : std::min(wanted, std::max(memory_max, least));
+    }
 };
 
 // ---- what a plugin derives from ---------------------------------------------------------------------

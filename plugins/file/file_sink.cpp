@@ -12,6 +12,12 @@
 #include "plugins/file/range_writer.hpp"
 
 namespace sluice::plugins::file {
+namespace {
+
+/// What the small ranges of an append batch may hold in memory, where nobody bounds it.
+constexpr std::size_t memory_wanted = 8 << 20;
+
+}  // namespace
 
 void BatchPieces::add(std::vector<PieceInfo> pieces) {
     const std::lock_guard lock(mutex_);
@@ -21,6 +27,7 @@ void BatchPieces::add(std::vector<PieceInfo> pieces) {
 std::vector<PieceInfo> BatchPieces::take() {
     const std::lock_guard lock(mutex_);
     memory_ = 0;
+    host_.memory_held(0);
     std::vector<PieceInfo> taken = std::exchange(pieces_, {});
     std::sort(taken.begin(), taken.end(), [](const PieceInfo& a, const PieceInfo& b) {
         return std::tie(a.range_index, a.from) < std::tie(b.range_index, b.from);
@@ -30,8 +37,9 @@ std::vector<PieceInfo> BatchPieces::take() {
 
 bool BatchPieces::reserve_memory(std::size_t size) {
     const std::lock_guard lock(mutex_);
-    if (memory_ + size > memory_max) return false;
+    if (memory_ + size > memory_max_) return false;
     memory_ += size;
+    host_.memory_held(memory_);
     return true;
 }
 
@@ -51,7 +59,9 @@ void BatchPieces::give_buffer(std::string buffer) {
 }
 
 FileSink::FileSink(Host host, const Config& config, std::optional<std::string_view> receipt)
-    : host_(host), options_(read_options(config.settings)) {
+    : host_(host),
+      options_(read_options(config.settings)),
+      pieces_(host, config.buffer_size(memory_wanted, 0)) {
     std::optional<Receipt> last;
     if (receipt) last = parse_receipt(*receipt, "the checkpoint's receipt");
     output_.emplace(options_, config, last);

@@ -23,8 +23,9 @@ inline constexpr Description description =
 /// What writers of one batch share with each other and hand to commit(). Safe for concurrent calls.
 class BatchPieces {
  public:
-    /// Bytes that ranges of one append batch may keep in memory instead of files, in all.
-    static constexpr std::size_t memory_max = 8 * 1024 * 1024;
+    /// `memory_max`: bytes that ranges of one append batch may keep in memory instead of files, in all.
+    BatchPieces(Host host, std::size_t memory_max) : host_(host), memory_max_(memory_max) {}
+
     /// Buffers kept between writers.
     static constexpr std::size_t buffers_max = 16;
 
@@ -38,6 +39,8 @@ class BatchPieces {
     void give_buffer(std::string buffer);
 
  private:
+    const Host host_;
+    const std::size_t memory_max_;
     std::mutex mutex_;
     std::vector<PieceInfo> pieces_;
     std::vector<std::string> buffers_;

@@ -38,6 +38,7 @@ Client::~Client() {
     rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_flush(client_.get(), 1000);
     topics_.clear();
+    host_.memory_held(0);
 }
 
 // [any thread of librdkafka]
@@ -293,7 +294,7 @@ rd_kafka_topic_t* Client::topic(const std::string& name) {
 Taken Client::produce(rd_kafka_topic_t* topic, Outgoing& record) {
     const auto [key, key_size] = payload_of(record.key);
     const auto [value, value_size] = payload_of(record.value);
-    const std::size_t bytes = key_size + value_size + record.header_bytes;
+    const std::size_t bytes = key_size + value_size + record.header_bytes + record_cost;
     if (!waiting_.has_room(bytes, [&] { return static_cast<std::uint64_t>(rd_kafka_outq_len(client_.get())); }))
         return Taken::queue_full;
     const auto code = rd_kafka_producev(
@@ -322,6 +323,8 @@ Taken Client::produce(rd_kafka_topic_t* topic, Outgoing& record) {
 
 void Client::poll(milliseconds wait) {
     rd_kafka_poll(client_.get(), static_cast<int>(wait.count()));
+    waiting_.keep_newest(static_cast<std::uint64_t>(rd_kafka_outq_len(client_.get())));
+    host_.memory_held(waiting_.bytes());
 }
 
 void Client::flush() {
@@ -331,7 +334,7 @@ void Client::flush() {
         if (patience.is_over())
             throw failure("waiting for acknowledgements", RD_KAFKA_RESP_ERR__TIMED_OUT, complaint_);
     }
-    if (losses_.any()) poll(pause);  // others of the same request
+    poll(losses_.any() ? pause : milliseconds(0));  // losses: others of the same request
 }
 
 void Client::put_marker(const std::string& topic, const Marker& marker) {
@@ -366,6 +369,7 @@ bool Client::abort_transaction() noexcept {
         until_done("aborting the transaction", std::min(options_.timeout, Patience::stop_limit),
                    [&](int ms) { return rd_kafka_abort_transaction(client_.get(), ms); });
         in_transaction_ = false;
+        poll(milliseconds(0));
         return true;
     } catch (const std::exception& error) {
         host_.warning(std::string(error.what()) + ". The next batch begins with ending it");

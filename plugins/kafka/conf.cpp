@@ -5,11 +5,10 @@
 #include <initializer_list>
 #include <stdexcept>
 
+#include "plugins/kafka/waiting.hpp"
+
 namespace sluice::plugins::kafka {
 namespace {
-
-/// What librdkafka needs for a record besides its value, about.
-constexpr std::uint64_t record_cost = 512;
 
 void set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
     std::array<char, 512> text{};

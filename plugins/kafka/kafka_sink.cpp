@@ -55,6 +55,7 @@ KafkaSink::KafkaSink(Host host, const Config& config, std::optional<std::string_
       pipeline_(config.pipeline),
       source_cluster_(config.cluster_id),
       next_batch_(static_cast<std::int64_t>(config.next_batch_id)) {
+    options_.buffer_max = config.buffer_size(options_.buffer_max, buffer_least);
     if (receipt) {
         received_ = std::string(*receipt);
         receipt_ = Receipt::read(*receipt);

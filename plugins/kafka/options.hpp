@@ -13,6 +13,9 @@
 
 namespace sluice::plugins::kafka {
 
+/// Of `bufferMax`, in bytes.
+inline constexpr std::int64_t buffer_least = 1 << 20;
+
 inline constexpr sluice_option option_table[] = {
     option("kafka", SLUICE_OPTION_JSON,
            "Properties of librdkafka for the target, a map with `bootstrap.servers` at least; those that "
@@ -64,9 +67,9 @@ inline constexpr sluice_option option_table[] = {
     option(
         "targetCluster", SLUICE_OPTION_STRING,
         "Id of the only cluster that is written to; moves a pipeline to another cluster."),
-    option("bufferMax", SLUICE_OPTION_SIZE, "Records that wait to be sent, in bytes; each costs 512 at least. One that is larger is sent alone.")
+    option("bufferMax", SLUICE_OPTION_SIZE, "Records that wait to be sent, in bytes, with 512 more for each. One that is larger is sent alone. Less where the pipeline's part of memoryMax is smaller, but never less than 1MiB.")
         .by_default("32MiB")
-        .between(1 << 20, 1 << 30),
+        .between(buffer_least, 1 << 30),
     option("timeout", SLUICE_OPTION_DURATION, "Longest wait for one answer of the target cluster.")
         .by_default("30s")
         .between(1000, 3'600'000),

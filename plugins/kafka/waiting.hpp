@@ -12,6 +12,9 @@
 
 namespace sluice::plugins::kafka {
 
+/// What librdkafka keeps for each record beside key, value and headers.
+inline constexpr std::uint64_t record_cost = 512;
+
 class Waiting {
  public:
     explicit Waiting(std::uint64_t bytes_max) : bytes_max_(bytes_max), step_(bytes_max / 64) {}
@@ -32,14 +35,7 @@ class Waiting {
         bytes_ += bytes;
     }
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-
- private:
-    /// Of neighbours: a sum for each record would cost more than many records do.
-    struct Group {
-        std::uint64_t records = 0;
-        std::uint64_t bytes = 0;
-    };
-    /// A group of which any is left counts whole.
+    /// So many records are left. A group of which any is left counts whole.
     void keep_newest(std::uint64_t records) {
         while (!groups_.empty() && records_ - groups_.front().records >= records) {
             records_ -= groups_.front().records;
@@ -47,6 +43,13 @@ class Waiting {
             groups_.pop_front();
         }
     }
+
+ private:
+    /// Of neighbours: a sum for each record would cost more than many records do.
+    struct Group {
+        std::uint64_t records = 0;
+        std::uint64_t bytes = 0;
+    };
 
     const std::uint64_t bytes_max_;
     const std::uint64_t step_;

@@ -202,7 +202,7 @@ class Simulation {
             return manner_.refuses > 0 ? make_dead_letters(world_, target_, manner_) : nullptr;
         };
         environment.random_seed = [this] { return static_cast<std::uint32_t>(world_.random.next()); };
-        environment.observer = [this](const pipeline::Status& status, const checkpoints::Commit*) {
+        environment.observer = [this](const pipeline::Summary& status, const checkpoints::Commit*) {
             observe(status);
         };
         Pipeline pipeline(environment, config_, plugin_, make_source_);
@@ -377,7 +377,7 @@ class Simulation {
         if (!settled) world_.violate("the last batch is not settled: " + settled.error().message);
     }
 
-    void observe(const pipeline::Status& status) {
+    void observe(const pipeline::Summary& status) {
         if (last_state_ == status.state && status.state != State::retrying) return;
         last_state_ = status.state;
         world_.note("state " + std::string(name_of(status.state)) +

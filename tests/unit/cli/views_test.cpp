@@ -50,9 +50,9 @@ TEST_CASE("a status has one line per pipeline and reasons on lines of their own"
 
 TEST_CASE("a status ends with who holds the memory, and a plan with advice once batches were seen") {
     CHECK(view_status(json::parse(R"({"daemon":"running","pipelines":[],"memory":{"max":67108864,
-        "consumers_max":33554432,"consumers":2097152,"in_flight":512}})").as_object(), WallTime{}) ==
+        "consumers_max":33554432,"consumers":2097152,"in_flight":512,"sinks":1048576}})").as_object(), WallTime{}) ==
           "no pipelines are configured\n"
-          "\nmemory: at most 64.0 MiB; consumers hold 2.0 MiB of 32.0 MiB, batches in flight 512 B\n");
+          "\nmemory: at most 64.0 MiB; consumers hold 2.0 MiB of 32.0 MiB, batches in flight 512 B, sinks 1.0 MiB\n");
     const auto plan = [](int seen) {
         return view_plan(json::parse(R"({"pipeline":"p","batch":3,"decision":"nothing","batches_seen":)" + std::to_string(seen) +
             R"(,"advice":[{"option":"maxOffsetsPerTrigger","value":1500000,"why":"because."},

@@ -98,13 +98,14 @@ TEST_CASE("the pool's counters and the holders of memory are those of the last s
     world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 70, .in_flight = 8});
     pool.closed = 3;
     pool.lifetime = Milliseconds{4000};
-    world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 60, .in_flight = 9});
+    world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 60, .in_flight = 9, .sinks = 5});
     CHECK(world.shows("sluice_consumer_pool_closed_total 3"));
     CHECK(world.shows("sluice_consumer_pool_lifetime_seconds_total 4"));
     CHECK(world.shows("sluice_consumer_pool_unassigned_total 1"));
     CHECK(world.shows("sluice_memory_max_bytes 1000"));
     CHECK(world.shows(R"(sluice_memory_held_bytes{holder="consumers"} 60)"));
     CHECK(world.shows(R"(sluice_memory_held_bytes{holder="in_flight"} 9)"));
+    CHECK(world.shows(R"(sluice_memory_held_bytes{holder="sinks"} 5)"));
 }
 
 TEST_CASE("attempts that failed are counted by what failed, and batches by how they ended") {
@@ -125,10 +126,29 @@ TEST_CASE("attempts that failed are counted by what failed, and batches by how t
 TEST_CASE("the newest record of a partition shows with its timestamp, and not before there was one") {
     Bridge world;
     world.status.partitions[{"orders", 0}] = {.position = 5, .latest = 9, .last_record_ms = {}};
-    world.bridge.observe(world.status, nullptr);
+    world.bridge.sample({world.status}, {});
     CHECK(world.metrics.exposition().find("sluice_last_record_timestamp_seconds{") == std::string::npos);
     world.status.partitions[{"orders", 0}].last_record_ms = 1'700'000'000'500;
-    world.bridge.observe(world.status, nullptr);
+    world.bridge.sample({world.status}, {});
     CHECK(world.shows(
         R"(sluice_last_record_timestamp_seconds{pipeline="orders",topic="orders",partition="0"} 1700000000.5)"));
+}
+
+TEST_CASE("a partition shows where it stands at the scrape, and nothing once it is gone") {
+    Bridge world;
+    world.status.partitions[{"orders", 0}] = {.position = 5, .latest = 9, .last_record_ms = {}};
+    world.status.headroom[{"orders", 0}] = Milliseconds{2000};
+    world.status.headroom[{"orders", 1}] = Milliseconds{3000};  // of a pipeline that has not looked yet
+    world.bridge.sample({world.status}, {});
+    CHECK(world.shows(R"(sluice_position_offset{pipeline="orders",topic="orders",partition="0"} 5)"));
+    CHECK(world.shows(R"(sluice_backlog_offsets{pipeline="orders",topic="orders",partition="0"} 4)"));
+    CHECK(world.shows(R"(sluice_retention_headroom_seconds{pipeline="orders",topic="orders",partition="0"} 2)"));
+    CHECK(world.shows(R"(sluice_retention_headroom_seconds{pipeline="orders",topic="orders",partition="1"} 3)"));
+    world.status.headroom.clear();
+    world.bridge.sample({world.status}, {});
+    CHECK(world.metrics.exposition().find("retention_headroom_seconds{") == std::string::npos);
+    CHECK(world.shows(R"(sluice_backlog_offsets{pipeline="orders",topic="orders",partition="0"} 4)"));
+    world.status.partitions.clear();
+    world.bridge.sample({world.status}, {});
+    CHECK(world.metrics.exposition().find("topic=\"orders\"") == std::string::npos);
 }

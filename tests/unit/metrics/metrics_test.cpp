@@ -67,7 +67,7 @@ const std::string of_orders_0 = R"({pipeline="p",topic="orders",partition="0"})"
 TEST_CASE("the exposition is well-formed, and each family has its declared type, help and labels") {
     Metrics metrics({.version = "1.2.3", .commit = "abc"});
     const auto pipeline = metrics.pipeline("p");
-    metrics.set_memory({.max = 1000, .queued = 70, .in_flight = 8});
+    metrics.set_memory({.max = 1000, .queued = 70, .in_flight = 8, .sinks = 5});
     pipeline->set_backlog(orders_0, 5);
     pipeline->set_headroom(orders_0, Milliseconds{10'800'000});
     pipeline->set_position(orders_0, 7);

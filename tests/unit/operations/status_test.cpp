@@ -68,8 +68,8 @@ TEST_CASE("with a daemon the status is what the pipeline says of itself") {
 TEST_CASE("a running daemon says who holds its memory") {
     Fixture fixture;
     CHECK(status(fixture.context(), std::nullopt, false)->at("memory").is_null());
-    const auto answer = status(fixture.context(), std::nullopt, false, pipeline::MemoryUse{1000, 500, 70, 8});
-    CHECK(answer->at("memory") == parsed(R"({"max":1000,"consumers_max":500,"consumers":70,"in_flight":8})"));
+    const auto answer = status(fixture.context(), std::nullopt, false, pipeline::MemoryUse{1000, 500, 70, 8, 5});
+    CHECK(answer->at("memory") == parsed(R"({"max":1000,"consumers_max":500,"consumers":70,"in_flight":8,"sinks":5})"));
 }
 
 TEST_CASE("pipelines that are no longer configured are listed on demand, and can be forgotten") {

@@ -107,6 +107,23 @@ TEST_CASE("open hands over settings, names, the next batch id and the receipt") 
     CHECK(reply.reply.receipt == "first");
 }
 
+TEST_CASE("a sink is told how much it may buffer, and what it says it holds is seen until it is closed") {
+    Script script;
+    script.open = [](const sluice_config& config, sluice_bytes, sluice_bytes*) {
+        CHECK(config.memory_max == 4096);
+        return SLUICE_OK;
+    };
+    std::atomic<std::uint64_t> held{0};
+    SinkContext context{"p", "c", 0, std::nullopt};
+    context.memory_max = 4096;
+    context.memory_held = &held;
+    OpenReply reply = scripted()->open(context, {}, running);
+    script.host->memory_held(script.host, 3000);
+    CHECK(held == 3000);
+    reply.sink.reset();
+    CHECK(held == 0);
+}
+
 TEST_CASE("no receipt is NULL, and an empty one is not") {
     Script script;
     const std::uint8_t* seen = nullptr;
