@@ -77,7 +77,7 @@ std::span<const Command> commands() {
           {"--up", "COMMAND", "brings it back"},
           {"--stdout", "FILE", "what the plugin prints is appended there (nowhere)"},
           {"--seed", "NUMBER", "makes the same run again"},
-          {"--rounds", "COUNT", "of scenarios that are random (10)"},
+          {"--rounds", "COUNT", "of what is random: kills inside calls, histories (10)"},
           {"--scenario", "NAME", "this one alone"},
           {"--timeout", "DURATION", "a call that takes longer hangs (60s)"}},
          "drive a sink plugin as the daemon does, kill it, and say which guarantee it keeps; CONFIG.yaml holds "

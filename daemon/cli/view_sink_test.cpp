@@ -20,7 +20,7 @@ std::string verdict(const json::object& report, std::size_t failed) {
     if (failed > 0 && proven == "nothing") return text + "and not even at-least-once is kept";
     if (failed > 0 && proven == declared) return text + "and " + counted(failed, "scenario") + " failed";
     if (failed > 0) return text + "proven " + proven;
-    if (!flag_of(report, "is_whole")) return text + "and this scenario is no objection; all of them prove it";
+    if (!flag_of(report, "is_whole")) return text + "and this scenario found nothing against it; only all of them prove it";
     if (!has_reader) {
         return text + "not proven: without --reader nobody sees what is in the target. The answers are right";
     }

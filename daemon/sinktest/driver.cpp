@@ -108,9 +108,10 @@ Result<Answer> Driver::call(const Request& request, const std::string& what) {
         forget_process();
         return with_context(what, std::move(answer).error());
     }
-    auto& longest = longest_[request.op];
-    longest = std::max(longest, std::chrono::duration_cast<std::chrono::microseconds>(
-                                    std::chrono::steady_clock::now() - started));
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started);
+    auto& usual = usual_.try_emplace(request.op, took).first->second;
+    usual = (usual + took) / 2;
     seen.forms |= answer->forms;
     for (std::uint32_t i = 0; i < answer->retries; ++i) note_retry(what + ": " + answer->retry);
     return answer;
@@ -232,7 +233,8 @@ Result<Driver::Attempt> Driver::begun(const Planned& planned, const Answer& answ
         return Attempt::partial;
     }
     if (!is_rerun) {
-        return broken("begin() answered ALREADY_COMMITTED to " + batch + ", which was never begun before");
+        return broken("begin() answered ALREADY_COMMITTED to " + batch + ", which was never begun before. Ids count "
+                      "per pipeline: is one looked up without it, in a target that has batches of others?");
     }
     if (ledger.state(id) == BatchState::open) {
         find({Proof::exactly_once,
@@ -275,14 +277,19 @@ Result<bool> Driver::run(const Planned& planned, const std::vector<Step>& steps,
     return true;
 }
 
-Result<void> Driver::kill_inside(const Planned& planned, const std::vector<Step>& steps, std::size_t at) {
+Result<void> Driver::kill_inside(const Planned& planned, const std::vector<Step>& steps, std::size_t at,
+                                 std::optional<double> moment) {
     SLUICE_TRY(const Attempt reached, attempt(planned, std::span(steps).first(at)));
     if (reached == Attempt::partial) {
         const Step& step = steps[at];
         process_->send(request_of(planned, step));
-        const auto longest = static_cast<std::uint64_t>(longest_[step.op].count());
-        std::this_thread::sleep_for(std::chrono::microseconds{random.below(longest + 200)});
-        if (step.op == Op::commit) ledger.set(planned.batch.id, BatchState::in_doubt);
+        // A little more than usual: no call takes the same time twice.
+        const double part = moment ? *moment : static_cast<double>(random.below(1000)) / 1000;
+        std::this_thread::sleep_for(part * (usual_[step.op] * 1.2 + std::chrono::microseconds{200}));
+        if (step.op == Op::commit) {
+            ledger.set(planned.batch.id, BatchState::in_doubt);
+            ++seen.kills_in_commit;
+        }
     }
     kill();
     return {};

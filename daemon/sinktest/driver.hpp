@@ -57,8 +57,10 @@ class Driver {
     /// not yet in the checkpoint. A sink that lost the batch was asked again by then.
     Result<bool> run(const Planned& planned, const std::vector<Step>& steps, std::size_t from,
                      std::size_t until);
-    /// The first `at` steps; then the process is killed while the next one runs.
-    Result<void> kill_inside(const Planned& planned, const std::vector<Step>& steps, std::size_t at);
+    /// The first `at` steps; then the process is killed while the next one runs, `moment` of the time
+    /// that such a call has taken so far behind its start, 0 … 1; random without.
+    Result<void> kill_inside(const Planned& planned, const std::vector<Step>& steps, std::size_t at,
+                             std::optional<double> moment = {});
     /// What the daemon writes in one go once the sink has the batch.
     void store(const Planned& planned);
     /// Gives up an attempt, when one is begun: writers closed with keep = 0, abort().
@@ -92,6 +94,7 @@ class Driver {
         std::uint64_t refused = 0;
         std::string refusal;
         std::uint32_t forms = 0;  ///< of refusing
+        std::uint64_t kills_in_commit = 0;
     } seen;                       ///< since somebody emptied it
     std::function<void()> progress = [] {};  ///< called now and then
 
@@ -126,7 +129,7 @@ class Driver {
     std::set<std::uint32_t> writers_;
     std::string last_answer_;  ///< that was not OK
     bool refused_more_ = false;  ///< since the attempt began
-    std::map<Op, std::chrono::microseconds> longest_;
+    std::map<Op, std::chrono::microseconds> usual_;  ///< how long a call takes: the last ones count most
     std::vector<Finding> findings_;
 };
 

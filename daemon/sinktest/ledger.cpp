@@ -57,7 +57,7 @@ Finding finding(Ledger::Kind kind, std::uint64_t batch, const Group& group, cons
         case Kind::twice:
             return {Proof::at_least_once, moment + ": " + records + are + "there more than once" + such_as,
                     "nothing may be left of an earlier attempt (begin() of the same id finds it: committed "
-                    "whole, or removed), nor of a call that answered RETRY"};
+                    "whole, or removed), nor of a call that answered RETRY or SLUICE_REJECT_ALL"};
         case Kind::refused:
             return {Proof::nothing, moment + ": " + records + are + "visible" + such_as + ", though refused",
                     "a refused record goes to the dead letters: the sink must not keep it"};
@@ -147,7 +147,8 @@ void Ledger::compare_content(Entry& entry, const VisibleRecord& record, const st
                             moment + ": " + to_string(record.id) + " has the " + what + " " + shown(*seen) +
                                 ", and was written with " + shown(wanted),
                             "keys and values are bytes with a length: NUL and what is no UTF-8 included, null "
-                            "is not empty; what cannot be kept as it is, is refused"});
+                            "is not empty; what cannot be kept as it is, is refused. And none outlives the call: copy what "
+                            "is kept"});
         entry.is_compared = true;
     };
     compare("key", record.key, expected->key);

@@ -53,6 +53,10 @@ void add_notes(const Driver& driver, ScenarioReport& report) {
                                " records were refused (" + forms_text(driver.seen.forms) +
                                "), such as " + driver.seen.refusal);
     }
+    if (driver.seen.kills_in_commit > 0) {
+        report.notes.push_back(format_count(static_cast<std::int64_t>(driver.seen.kills_in_commit)) +
+                               " kills were inside commit(), spread over the time that it takes");
+    }
     if (driver.seen.retries > 0) {
         report.notes.push_back("RETRY was answered " + format_count(static_cast<std::int64_t>(driver.seen.retries)) +
                                " times, such as " + driver.seen.retry);
@@ -134,9 +138,10 @@ Result<Report> run(const Options& options) {
     driver.progress = [&] { options.progress(report.scenarios.size(), chosen.size()); };
     bool is_stuck = false;
     for (const std::size_t place : chosen) {
-        SLUICE_TRY(auto one, run_one(driver, all[place], place, is_stuck));
-        report.proven = std::min(report.proven, one.proven);
-        report.scenarios.push_back(std::move(one));
+        auto one = run_one(driver, all[place], place, is_stuck);
+        if (!one) return with_context("scenario '" + std::string(all[place].name) + "'", std::move(one).error());
+        report.proven = std::min(report.proven, one->proven);
+        report.scenarios.push_back(*std::move(one));
     }
     if (!is_stuck) ignore_error(driver.close(), "what it answers was judged with the first scenario");
     report.records = driver.ledger.records();

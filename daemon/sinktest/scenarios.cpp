@@ -179,13 +179,18 @@ Tried kills_of_reruns(Driver& driver) {
     return tried();
 }
 
+/// Most of them inside commit(), evenly over its time: what is half done there is lost or comes twice.
 Tried kills_inside_calls(Driver& driver) {
-    for (int i = 0; i < driver.options.rounds; ++i) {
+    SLUICE_CHECK(whole_batch(driver, {2, 40}, Order::interleaved));  // how long a commit takes
+    const int in_commit = driver.options.rounds * 2;
+    for (int i = 0; i < driver.options.rounds + in_commit; ++i) {
         SLUICE_CHECK(driver.open());
         const Planned planned = driver.plan({2, 40});
         const auto steps = driver.steps_of(planned, Order::interleaved);
-        const std::size_t at = i % 2 == 0 ? steps.size() - 1 : driver.random.below(steps.size());
-        SLUICE_CHECK(driver.kill_inside(planned, steps, at));
+        const std::size_t at = i < in_commit ? steps.size() - 1 : driver.random.below(steps.size());
+        std::optional<double> part;
+        if (i < in_commit) part = (i + 0.5) / in_commit;
+        SLUICE_CHECK(driver.kill_inside(planned, steps, at, part));
         const std::string moment = "after kill -9 inside " + to_string(steps[at], planned.batch.id);
         // Inside a commit all is allowed: the re-run has to put it right.
         if (steps[at].op != Op::commit) SLUICE_CHECK(driver.look(moment));

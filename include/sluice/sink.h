@@ -2,7 +2,7 @@
  *
  * A sink plugin is a shared object that exports one symbol, `sluice_sink_plugin_v1`, which returns a
  * constant table. This header is all it needs: C11 or C++17, no library. `sink.hpp` beside it wraps
- * the same in C++; `plugins/template/` is a whole sink in 80 lines, `AUTHORS.md` the way to one.
+ * the same in C++; `template/` (share/sluice) is a whole sink, `AUTHORS.md` the way to one.
  *
  * Life of a sink, one per pipeline:
  *

@@ -423,7 +423,7 @@ class Sink {
     virtual std::unique_ptr<Writer> open_writer(const Range& range) = 0;
     /// Durable and visible, as one, when it returns Status::ok(receipt). Retry: in doubt.
     virtual Status commit(std::uint64_t batch_id) = 0;
-    /// Nothing of the batch may remain visible; also after a commit in doubt.
+    /// Nothing of the batch may remain visible, unless a commit in doubt did succeed: begin() tells.
     virtual Status abort(std::uint64_t batch_id) = 0;
     /// Asked once, after construction: stored before the first batch is planned. nullopt: none.
     virtual std::optional<std::string> initial_receipt() { return std::nullopt; }

@@ -1,5 +1,5 @@
 // my_sink writes each batch as one file of lines, a value each, and renames it into place by the commit:
-// exactly-once. The batch's id is the file's name, so that begin() finds what is committed.
+// exactly-once. Pipeline and id of the batch are the file's name, so that begin() finds what is committed.
 #include <fcntl.h>
 #include <unistd.h>
 #include <filesystem>
@@ -44,7 +44,7 @@ class MyWriter final : public sluice::Writer {
 class MySink final : public sluice::Sink {
  public:
     MySink(sluice::Host, const sluice::Config& config, std::optional<std::string_view>)
-        : folder_(config.settings.string("path")) {
+        : folder_(config.settings.string("path")), pipeline_(config.pipeline) {
         fs::create_directories(folder_);
     }
     sluice::Status begin(const sluice::Batch& batch) override {
@@ -65,8 +65,9 @@ class MySink final : public sluice::Sink {
     sluice::Status abort(std::uint64_t) override { return {}; }
 
  private:
-    fs::path file_of(std::uint64_t id) const { return folder_ / (std::to_string(id) + ".txt"); }
+    fs::path file_of(std::uint64_t id) const { return folder_ / (pipeline_ + '-' + std::to_string(id) + ".txt"); }
     const fs::path folder_;
+    const std::string pipeline_;  // ids count per pipeline
     std::mutex mutex_;
     std::string lines_;
 };

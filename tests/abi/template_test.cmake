@@ -40,6 +40,10 @@ function(try_out template guarantee)
     step(${SLUICE} sink-test ${plugin} ${work}/sink.yaml --rounds 4 --values json
         --reader "find ${work}/out -type f -not -name '.*' | xargs -r cat")
     expect("declared ${guarantee}, proven ${guarantee}")
+    # Again, as the page says, into a target that has what the first run wrote.
+    step(${SLUICE} sink-test ${plugin} ${work}/sink.yaml --scenario batches --values json
+        --reader "find ${work}/out -type f -not -name '.*' | xargs -r cat")
+    expect("this scenario found nothing against it")
 
     # Where it cannot write, it says so; the kit hears it.
     file(WRITE ${work}/nowhere.yaml "plugin: my_sink\npath: /dev/null/nowhere\n")

@@ -175,6 +175,13 @@ sluice::Status FlawedSink::commit(std::uint64_t batch_id) {
     if (has("acknowledgesEarly")) {  // before it is written: two batches become one write
         if (++acknowledged_ % 2 == 1) return sluice::Status::ok("done");
     }
+    if (has("marksFirst")) {  // that it has the batch, and then the batch
+        append(file_of(batch_id), "");
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        append(file_of(batch_id), lines_);
+        lines_.clear();
+        return sluice::Status::ok("done");
+    }
     std::filesystem::remove(folder_ / ".open");
     append(folder_ / ".open", lines_);
     const bool is_doubtful = has("doubts") || has("doubtsAndForgets");

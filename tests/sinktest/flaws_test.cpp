@@ -72,6 +72,9 @@ TEST_CASE("each mistake is found, and the message says what is wrong") {
         {"keepsRetried", "batches", {"there more than once", "nor of a call that answered RETRY"}},
         {"doubtsAndForgets", "batches", {"there more than once", "nothing may be left of an earlier attempt",
                                          "proven at-least-once"}},
+        {"marksFirst", "kills inside calls",
+         {"inside commit()", "are not there", "though committed", "kills were inside commit()",
+          "not even at-least-once is kept"}},
         {"dropsHeaders", "batches", {"has the headers [], and was written with [\"trace\": \"", "host->headers()"}},
         {"roundsTimestamps", "batches", {"has the timestamp 1700100000000, and was written with 17001000000",
                                          "a timestamp is any 64-bit number"}},
@@ -148,6 +151,9 @@ TEST_CASE("what the author gets wrong ends the run with a message of its own") {
     const KitRun fails = run({"--reader", "exit 3"});
     CHECK(fails.code == 1);
     CHECK(fails.says("ended with exit code 3"));
+    const KitRun late = run({"--scenario", "outage", "--down", "exit 5", "--up", "true"});
+    CHECK(late.code == 1);
+    CHECK(late.says("scenario 'outage': `exit 5` ended with exit code 5"));
     const KitRun again = run({"--reader", "echo sink-test-5-orders 0 7", "--seed", "5"});
     CHECK(again.code == 1);
     CHECK(again.says("the target already has records of seed 5"));

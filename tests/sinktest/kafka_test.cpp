@@ -47,6 +47,6 @@ TEST_CASE("kafka: what the broker refuses is named, by the hash of keys too") {
         CAPTURE(scenario);
         keeps("partition: hash\n", {{"max.message.bytes", "30000"}},
               {"--refused", std::string(40'000, 'x'), "--scenario", scenario},
-              "declared exactly-once, and this scenario is no objection");
+              "declared exactly-once, and this scenario found nothing against it");
     }
 }
