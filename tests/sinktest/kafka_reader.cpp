@@ -1,5 +1,5 @@
 // What a read_committed reader sees of a topic that the kafka sink wrote, for `sluice sink-test --reader`:
-//   kafka_reader BOOTSTRAP TOPIC TRANSACTIONAL_ID
+//   kafka_reader BOOTSTRAP TOPIC
 // A line of JSON for each record, under the names it had in its source.
 
 #include <chrono>
@@ -40,21 +40,11 @@ bool has_its_own_time(const Delivered& record) {
     return record.timestamp_ms > 1 && (record.timestamp_ms < now - day_ms || record.timestamp_ms > now + day_ms);
 }
 
-/// A commit is answered once it is decided; what it decided is shown a moment later.
-void await_decided(const std::string& bootstrap, const std::string& transactional_id) {
-    const bool is_shown = wait_until([&] {
-        const auto state = transaction_state(bootstrap, transactional_id);
-        return state != TransactionState::prepare_commit && state != TransactionState::prepare_abort;
-    });
-    if (!is_shown) throw std::runtime_error("a transaction that was decided does not end");
-}
-
 }  // namespace
 
 int main(int count, char** arguments) try {
-    if (count != 4) throw std::runtime_error("usage: kafka_reader BOOTSTRAP TOPIC TRANSACTIONAL_ID");
+    if (count != 3) throw std::runtime_error("usage: kafka_reader BOOTSTRAP TOPIC");
     const std::string bootstrap = arguments[1];
-    await_decided(bootstrap, arguments[3]);
     std::string lines;
     for (const Delivered& record : read_topic(bootstrap, arguments[2])) {
         const Origin origin = origin_of(record);

@@ -28,7 +28,7 @@ void keeps(const std::string& options, Properties configs, std::vector<std::stri
     kit.write("sink.yaml", "plugin: kafka\nkafka: { bootstrap.servers: '" + bootstrap + "' }\ntopic: " + topic +
                                "\ntransactionalId: " + topic + "\noriginHeaders: true\n" + options);
     more.insert(more.end(), {"--rounds", "4", "--reader",
-                             plugin_file("tests/kafka_reader") + " " + bootstrap + " " + topic + " " + topic});
+                             plugin_file("tests/kafka_reader") + " " + bootstrap + " " + topic});
     const KitRun run = run_kit(plugin_file("lib/sluice/kafka.so"), kit.path("sink.yaml"), std::move(more));
     CHECK_MESSAGE(run.code == 0, run.text);
     CHECK_MESSAGE(run.says(verdict), run.text);

@@ -1,9 +1,11 @@
 #include "tests/integration/kafka_sink/target.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <stdexcept>
 
 #include "daemon/kafka/handles.hpp"
@@ -58,23 +60,8 @@ Delivered delivered(const rd_kafka_message_t* message) {
     return record;
 }
 
-}  // namespace
-
-Kafka& target_cluster() {
-    static Kafka kafka{bootstrap_of_target()};
-    return kafka;
-}
-
-void crash_target() {
-    script("crash " + folder);
-}
-
-void start_target() {
-    script("up " + std::string(SLUICE_TEST_SOURCE_DIR) + "/build/deps/kafka " + folder);
-}
-
-std::vector<Delivered> read_topic(const std::string& bootstrap, const std::string& topic,
-                                  const std::string& isolation) {
+std::vector<Delivered> read_as(const std::string& isolation, const std::string& bootstrap,
+                               const std::string& topic) {
     std::array<char, 512> error{};
     Conf conf{rd_kafka_conf_new()};
     for (const auto& [name, value] :
@@ -113,21 +100,62 @@ std::vector<Delivered> read_topic(const std::string& bootstrap, const std::strin
     return records;
 }
 
+/// Of every transactional id that the cluster knows: what it wrote down last.
+std::map<std::string, TransactionState> transaction_states(const std::string& bootstrap) {
+    // TransactionLogKey: version, then the id with its length. TransactionLogValue: version, producer id
+    // and epoch, timeout, then the state (int16, int64, int16, int32, int8).
+    constexpr std::size_t id_at = 4;
+    constexpr std::size_t state_at = 16;
+    std::map<std::string, TransactionState> states;
+    for (const Delivered& record : read_as("read_uncommitted", bootstrap, "__transaction_state")) {
+        if (!record.key || record.key->size() <= id_at) continue;
+        const std::string id = record.key->substr(id_at);
+        states.erase(id);
+        if (record.value && record.value->size() > state_at)
+            states[id] = static_cast<TransactionState>((*record.value)[state_at]);
+    }
+    return states;
+}
+
+/// A commit is answered once it is decided; what it decided is shown a moment later.
+void await_decided(const std::string& bootstrap) {
+    const bool is_shown = wait_until([&] {
+        const auto states = transaction_states(bootstrap);
+        return std::none_of(states.begin(), states.end(), [](const auto& state) {
+            return state.second == TransactionState::prepare_commit ||
+                   state.second == TransactionState::prepare_abort;
+        });
+    });
+    if (!is_shown) throw std::runtime_error("a transaction that was decided does not end");
+}
+
+}  // namespace
+
+Kafka& target_cluster() {
+    static Kafka kafka{bootstrap_of_target()};
+    return kafka;
+}
+
+void crash_target() {
+    script("crash " + folder);
+}
+
+void start_target() {
+    script("up " + std::string(SLUICE_TEST_SOURCE_DIR) + "/build/deps/kafka " + folder);
+}
+
+std::vector<Delivered> read_topic(const std::string& bootstrap, const std::string& topic,
+                                  const std::string& isolation) {
+    if (isolation == "read_committed") await_decided(bootstrap);
+    return read_as(isolation, bootstrap, topic);
+}
+
 std::optional<TransactionState> transaction_state(const std::string& bootstrap,
                                                   const std::string& transactional_id) {
-    // TransactionLogKey: version, then the id as the rest. TransactionLogValue: version, producer id
-    // and epoch, timeout, then the state (int16, int64, int16, int32, int8).
-    constexpr std::size_t state_at = 16;
-    std::optional<TransactionState> state;
-    for (const Delivered& record :
-         read_topic(bootstrap, "__transaction_state", "read_uncommitted")) {
-        if (!record.key || record.key->size() != transactional_id.size() + 4) continue;
-        if (!record.key->ends_with(transactional_id)) continue;
-        state.reset();
-        if (record.value && record.value->size() > state_at)
-            state = static_cast<TransactionState>((*record.value)[state_at]);
-    }
-    return state;
+    const auto states = transaction_states(bootstrap);
+    const auto found = states.find(transactional_id);
+    if (found == states.end()) return std::nullopt;
+    return found->second;
 }
 
 Origin origin_of(const Delivered& record) {
