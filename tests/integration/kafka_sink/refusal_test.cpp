@@ -75,7 +75,8 @@ TEST_CASE("a record without a key is named by a compacted target") {
 TEST_CASE("a refusal that comes while its batch is aborted does not hold up the next attempt") {
     Kafka& cluster = target_cluster();
     const std::string topic = Kafka::unique("late-refusal");
-    cluster.create_topic(topic, 1, {{"max.message.bytes", "30000"}});
+    // Its records are years old: retention would take them away while they are counted.
+    cluster.create_topic(topic, 1, {{"max.message.bytes", "30000"}, {"retention.ms", "-1"}});
     const auto plugin = sink::load_plugin(SLUICE_TEST_BINARY_DIR "/lib/sluice/kafka.so");
     REQUIRE(plugin.has_value());
     const std::atomic<bool> stopping{false};
@@ -96,8 +97,9 @@ TEST_CASE("a refusal that comes while its batch is aborted does not hold up the 
         const sluice_record record{bytes("k"), bytes(value), SLUICE_STRING("orders"), offset, 1'700'000'000'000, 0,
                                    SLUICE_TIMESTAMP_CREATE, nullptr};
         auto writer = opened.sink->open_writer(range).writer;
-        (void)writer->write({&record, 1});
+        sink::WriteReply reply = writer->write({&record, 1});
         (void)writer->close(true);
+        return reply;
     };
     for (std::uint64_t batch = 0; batch < 8; ++batch) {
         CAPTURE(batch);
@@ -107,7 +109,8 @@ TEST_CASE("a refusal that comes while its batch is aborted does not hold up the 
         };
         const auto before = written();
         REQUIRE(opened.sink->begin({batch, false, {range}}).status == sink::Status::ok);
-        write(small, 0);
+        const sink::WriteReply first = write(small, 0);
+        CHECK_MESSAGE(first.status == sink::Status::ok, first.message);
         // The partition is part of the transaction now, so that the next record leaves at once.
         REQUIRE(wait_until([&] { return written() > before; }));
         write(large, 1);
