@@ -65,7 +65,7 @@ Response ready(const Api& api) {
     json::array waiting;
     for (const auto& status : api.context.live->statuses()) {
         if (status.state != State::starting && status.state != State::retrying &&
-            status.state != State::failed) {
+            status.state != State::stalled && status.state != State::failed) {
             continue;
         }
         waiting.push_back(json::object{{"pipeline", status.name},

@@ -71,7 +71,7 @@ struct ApiContext {
 ///
 ///   GET  /                    {"version","commit","kafka_cluster_id"}
 ///   GET  /health              {"status":"healthy","message"}: this process answers
-///   GET  /ready               200, or 503 with the pipelines that are STARTING, RETRYING or FAILED
+///   GET  /ready               200, or 503 with the pipelines that are STARTING, RETRYING, STALLED or FAILED
 ///   GET  /metrics             Prometheus text
 ///   GET  /api/status          ?all=true lists pipelines that are no longer configured, too
 ///   GET  /api/pipelines/{name}                       status of one

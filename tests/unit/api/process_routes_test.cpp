@@ -22,7 +22,7 @@ TEST_CASE("ready is 200 while pipelines move, and 503 with the reasons while one
     fixture.engine.runs("b", State::caught_up);
     fixture.engine.runs("c", State::paused);
     CHECK(fixture.ask("GET", "/ready").status == 200);
-    for (const State state : {State::starting, State::retrying, State::failed}) {
+    for (const State state : {State::starting, State::retrying, State::stalled, State::failed}) {
         fixture.engine.statuses[1].state = state;
         fixture.engine.statuses[1].reason = "why";
         const Answer answer = fixture.ask("GET", "/ready");
