@@ -22,14 +22,26 @@ kafka::PoolOptions pool_options(const config::Config& config) {
     return options;
 }
 
-/// A thread of its own for every pipeline there is at the start, beside the shared ones, so that a sink that
-/// hangs, or a cluster that is away, holds up nobody else; bounded, because a thousand idle pipelines need no thousand threads.
-std::size_t threads(int shared, const config::Config& config) {
-    constexpr std::size_t own_max = 64;
-    return static_cast<std::size_t>(shared) + std::min(config.pipelines.size(), own_max);
+/// Bounded, because a thousand idle pipelines need no thousand threads.
+constexpr std::size_t own_threads_max = 64;
+
+/// A thread of its own for every pipeline there is at the start, beside the shared ones, so that a cluster
+/// that is away holds up nobody else.
+std::size_t lookup_thread_count(const config::Config& config) {
+    constexpr std::size_t shared = 4;
+    return shared + std::min(config.pipelines.size(), own_threads_max);
 }
 
-constexpr int lookup_threads = 4;
+/// As many as there can be held up when every sink hangs, so that none holds up a neighbour: the n-th pipeline
+/// to begin a batch takes an n-th of the workers for its ranges, one at least, and each has one call more.
+std::size_t worker_thread_count(const config::Config& config) {
+    const std::size_t pipelines = std::clamp<std::size_t>(config.pipelines.size(), 1, own_threads_max);
+    const auto workers = static_cast<std::size_t>(config.workers);
+    std::size_t threads = pipelines;
+    for (std::size_t busy = 1; busy <= pipelines; ++busy) threads += std::max<std::size_t>(1, workers / busy);
+    return threads;
+}
+
 constexpr int disk_threads = 4;  ///< writes that wait together share one sync
 
 }  // namespace
@@ -41,9 +53,9 @@ class Engine::Impl {
         : io_(std::move(io)),
           consumers_(pool_options(config), clock),
           lookup_clients_(clock),
-          lookups_(threads(lookup_threads, config)),
+          lookups_(lookup_thread_count(config)),
           disk_(disk_threads),
-          workers_(threads(config.workers, config)),
+          workers_(worker_thread_count(config)),
           environment_{.io = io_,
                        .lookups = lookups_.get_executor(),
                        .disk = disk_.get_executor(),
@@ -146,6 +158,10 @@ class Engine::Impl {
     void ended() {
         --live_;
         idle_.cancel();
+        tell_when_all_ended();
+    }
+
+    void tell_when_all_ended() {
         if (live_ == 0 && !changing_ && all_ended_) all_ended_();
     }
 
@@ -337,6 +353,8 @@ asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins
     }
     deadline.cancel();
     impl_->changing_ = false;
+    // The last one may have while others were let go of.
+    if (!config.pipelines.empty()) impl_->tell_when_all_ended();
 }
 
 asio::awaitable<void> Engine::stop(Milliseconds timeout) {
