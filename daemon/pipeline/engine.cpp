@@ -161,8 +161,14 @@ class Engine::Impl {
         tell_when_all_ended();
     }
 
+    /// One that is to be started once its checkpoint is let go of has not ended.
     void tell_when_all_ended() {
-        if (live_ == 0 && !changing_ && all_ended_) all_ended_();
+        if (live_ > 0 || changing_ || !all_ended_) return;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!waiting_.empty()) return;
+        }
+        all_ended_();
     }
 
     asio::awaitable<void> wait_until(std::function<bool()> condition) {
