@@ -57,18 +57,17 @@ sluice_headers Chunk::parse_headers(const sink::RecordHandle* handle) noexcept {
     const auto& self = *static_cast<const Handle*>(handle);
     rd_kafka_headers_t* list = nullptr;
     if (rd_kafka_message_headers(self.source, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-    std::vector<sluice_header>& parsed = self.chunk->headers_.emplace_back();
-    parsed.reserve(rd_kafka_header_cnt(list));
+    const std::size_t count = rd_kafka_header_cnt(list);
+    sluice_header* const parsed = self.chunk->headers_.take(count);
     const char* name = nullptr;
     const void* value = nullptr;
     std::size_t size = 0;
-    for (std::size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &size) ==
-                            RD_KAFKA_RESP_ERR_NO_ERROR;
-         ++i) {
-        parsed.push_back({{name, std::strlen(name)},
-                          {static_cast<const std::uint8_t*>(value), size}});
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto code = rd_kafka_header_get_all(list, i, &name, &value, &size);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return {parsed, i};
+        parsed[i] = {{name, std::strlen(name)}, {static_cast<const std::uint8_t*>(value), size}};
     }
-    return {parsed.data(), parsed.size()};
+    return {parsed, count};
 }
 
 }  // namespace sluice::kafka

@@ -3,19 +3,20 @@
 // Included by daemon/kafka/*.cpp only.
 
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
 #include "daemon/base/assert.hpp"
 #include "daemon/kafka/handles.hpp"
+#include "daemon/kafka/header_arena.hpp"
 #include "daemon/sink/record.hpp"
 #include "sluice/sink.h"
 
 namespace sluice::kafka {
 
 /// Records and the messages they point into; reused from chunk to chunk, so that the hot path
-/// allocates nothing once it is warm. Confined to one thread.
+/// allocates nothing once it is warm, for records with headers nothing but librdkafka's own list of them.
+/// Confined to one thread.
 class Chunk {
  public:
     explicit Chunk(std::size_t records_max);
@@ -46,7 +47,7 @@ class Chunk {
     std::vector<Message> messages_;
     std::vector<sluice_record> records_;
     std::vector<Handle> handles_;  ///< never grows beyond what was reserved: records point into it
-    std::deque<std::vector<sluice_header>> headers_;  ///< of the records that were asked for theirs
+    HeaderArena headers_;  ///< of the records that were asked for theirs
     std::uint64_t bytes_ = 0;
 };
 

@@ -108,6 +108,10 @@ Result<Conf> make_producer_conf(const ClientSettings& settings) {
         if (!is_for_consumers(name)) SLUICE_CHECK(set(conf.get(), name, value));
     }
     SLUICE_CHECK(set_all(conf.get(), {{"enable.idempotence", "true"}, {"acks", "all"}}));
+    // What one record may have must fit, or the producer waits for room that never comes.
+    const std::int64_t record_kbytes = number_of(conf.get(), "message.max.bytes") / 1024 + 1;
+    SLUICE_CHECK(set(conf.get(), "queue.buffering.max.kbytes",
+                     std::to_string(std::max<std::int64_t>(16384, record_kbytes))));
     return conf;
 }
 

@@ -141,12 +141,7 @@ class KafkaCluster final : public Cluster {
 Error KafkaCluster::failed(std::string_view context, rd_kafka_resp_err_t code, Refused refused) {
     refused.principal = principal_;
     rd_kafka_poll(client_.get(), 0);  // delivers complaints
-    const Error plain = to_error(context, code, {}, refused);
-    if (plain.code != ErrorCode::unavailable || complaint_->reason.empty()) return plain;
-    if (Complaint::how_telling(complaint_->code) >= Complaint::how_telling(RD_KAFKA_RESP_ERR__RESOLVE)) {
-        return to_error(context, complaint_->code, complaint_->reason, refused);
-    }
-    return to_error(context, code, std::string(rd_kafka_err2str(code)) + ": " + complaint_->reason);
+    return explain(context, code, *complaint_, refused);
 }
 
 /// Ids and partitions of the topics of `names` that exist, by DescribeTopics; nullopt when these
@@ -385,8 +380,9 @@ Result<void> KafkaCluster::set_committed_offsets(
     rd_kafka_AlterConsumerGroupOffsets(client_.get(), requests, 1, options.get(), queue.get());
     const Event event{rd_kafka_queue_poll(queue.get(), deadline.left_ms() + 100)};
     if (!event) return failed(context, RD_KAFKA_RESP_ERR__TIMED_OUT);
+    const Refused refused{.group = group, .operation = "Read"};
     if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return failed(context, code);
+        return failed(context, code, refused);
     }
     const auto* const result = rd_kafka_event_AlterConsumerGroupOffsets_result(event.get());
     if (result == nullptr) return failed(context, RD_KAFKA_RESP_ERR__FAIL);
@@ -394,10 +390,12 @@ Result<void> KafkaCluster::set_committed_offsets(
     const auto* const groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &count);
     for (std::size_t i = 0; i < count; ++i) {
         if (const rd_kafka_error_t* const error = rd_kafka_group_result_error(groups[i])) {
-            return failed(context, rd_kafka_error_code(error));
+            return failed(context, rd_kafka_error_code(error), refused);
         }
         for (const auto& element : elements(*rd_kafka_group_result_partitions(groups[i]))) {
-            if (element.err != RD_KAFKA_RESP_ERR_NO_ERROR) return failed(context, element.err);
+            if (element.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+            return failed(to_string(name_of(element)) + ": " + context, element.err,
+                          {.topic = element.topic, .group = group, .operation = "Read"});
         }
     }
     answered();

@@ -108,9 +108,10 @@ Result<std::unique_ptr<Cluster>> open_cluster(
     TellsTopicIds tells_topic_ids = std::make_shared<std::atomic<bool>>(false));
 
 /// partitions() + offsets(), with the patience a broker's stale replies need: an end below the known
-/// position on an unchanged topic id, or a known partition that is not there, is asked again up to
-/// `retries` times, `interval` apart, then believed. So `known` must not hold partitions that the
-/// subscription no longer covers, or that are known to be gone: each look-up would wait for them. `wait` sleeps, and answers false when the pipeline is being stopped.
+/// position, another topic id, or a known partition that is not there, is asked again up to `retries`
+/// times, `interval` apart, then believed. So `known` must not hold partitions that the subscription no
+/// longer covers, or that are known to be gone: each look-up would wait for them. `wait` sleeps, and
+/// answers false when the pipeline is being stopped.
 Result<std::vector<plan::PartitionFacts>> gather_facts(
     Cluster& cluster, const Subscription& subscription,
     const std::map<plan::TopicPartition, plan::Position>& known, int retries, Milliseconds interval,

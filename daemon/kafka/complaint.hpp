@@ -3,6 +3,7 @@
 // consumer that can't log in is silent. Included by daemon/kafka/*.cpp only.
 
 #include <string>
+#include <string_view>
 
 #include "daemon/kafka/handles.hpp"
 
@@ -17,9 +18,17 @@ struct Complaint {
     [[nodiscard]] static int how_telling(rd_kafka_resp_err_t code);
     /// The cluster refused this client: waiting longer with the same credentials is of no use.
     [[nodiscard]] bool is_refusal() const { return how_telling(code) >= 3; }
+
+    /// What a client's error callback was told; kept when it says as much as what is here.
+    void note(rd_kafka_resp_err_t error, const char* text);
 };
 
 /// From now on `complaint`, which outlives the client, has the most telling error since it was cleared.
 void record_complaints(rd_kafka_conf_t* conf, Complaint& complaint);
+
+/// The error of a call that failed with `code`, in the words of whatever caused it: a login that was
+/// refused, behind a call that only timed out.
+Error explain(std::string_view context, rd_kafka_resp_err_t code, const Complaint& complaint,
+              const Refused& refused);
 
 }  // namespace sluice::kafka

@@ -152,7 +152,9 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
     const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
     record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
     handed_bytes_ = bytes + records * record_overhead_bytes;
-    most_queued_ = std::max<std::uint64_t>(most_queued_, queued_bytes());
+    const std::uint64_t queued = queued_bytes();
+    most_queued_ = std::max<std::uint64_t>(most_queued_, queued);
+    most_held_ = std::max<std::uint64_t>(most_held_, queued + handed_bytes_);
 }
 
 std::uint64_t Consumer::queued_bytes() const {
@@ -165,10 +167,13 @@ std::uint64_t Consumer::expected_bytes() const {
     return std::max({most_queued_.load(), queued_bytes(), record_bytes_.load()});
 }
 
+std::uint64_t Consumer::allowed_bytes() const {
+    return (static_cast<std::uint64_t>(limits_.queued_kbytes) << 10) +
+           static_cast<std::uint64_t>(limits_.queued_messages) * record_overhead_bytes;
+}
+
 double Consumer::overshoot() const {
-    const std::uint64_t allowed = (static_cast<std::uint64_t>(limits_.queued_kbytes) << 10) +
-                                  static_cast<std::uint64_t>(limits_.queued_messages) * record_overhead_bytes;
-    return static_cast<double>(most_queued_) / static_cast<double>(allowed);
+    return static_cast<double>(most_queued_) / static_cast<double>(allowed_bytes());
 }
 
 std::optional<std::int64_t> Consumer::raw_position() const {

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
@@ -12,6 +14,7 @@
 #include "daemon/kafka/cluster.hpp"
 #include "daemon/kafka/complaint.hpp"
 #include "daemon/kafka/handles.hpp"
+#include "daemon/kafka/memory_gate.hpp"
 
 namespace sluice::kafka {
 
@@ -78,11 +81,19 @@ class Consumer {
     /// How many times more than its limit was queued at once: what one fetch brings is queued whole, and
     /// compressed records only become large then. 1 and less is as it should be.
     [[nodiscard]] double overshoot() const;
+    /// The most that was queued and handed over at once; 0 before the first record.
+    [[nodiscard]] std::uint64_t most_held() const { return most_held_; }
+    /// Its limit, with librdkafka's own for each record: what it is to queue, beside one fetch.
+    [[nodiscard]] std::uint64_t allowed_bytes() const;
     [[nodiscard]] const ConsumerLimits& limits() const { return limits_; }
 
-    std::optional<std::size_t> lane;  ///< the pool's: where it was used last
-    SteadyTime idle_since{};          ///< the pool's
-    SteadyTime made_at{};             ///< the pool's
+    // The pool's, under its mutex, except `lane`.
+    std::optional<std::size_t> lane;         ///< where it was used last
+    std::optional<SteadyTime> leased_since;  ///< nullopt: it has no lease
+    SteadyTime idle_since{};
+    SteadyTime made_at{};
+    /// Owned together with the pool, which forgets it when it forgets the settings, lent clients or not.
+    std::shared_ptr<Learned> learned;
 
  private:
     Consumer(ClientSettings settings, const ConsumerLimits& limits, std::unique_ptr<Complaint> complaint,
@@ -114,6 +125,7 @@ class Consumer {
     std::atomic<std::uint64_t> handed_bytes_{0};
     std::atomic<std::uint64_t> record_bytes_{0};  ///< of one record, payload alone; 0 = none seen
     std::atomic<std::uint64_t> most_queued_{0};
+    std::atomic<std::uint64_t> most_held_{0};
     std::vector<rd_kafka_message_t*> raw_;
 };
 

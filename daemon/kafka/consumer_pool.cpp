@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "daemon/base/log.hpp"
+#include "daemon/kafka/close_together.hpp"
 #include "daemon/kafka/consumer.hpp"
 
 namespace sluice::kafka {
@@ -17,6 +19,13 @@ constexpr std::int32_t fetch_bytes_max = 8 << 20;
 
 /// This many times more than its limit in a queue is too much to go on with.
 constexpr double overshoot_max = 2;
+
+/// A client that nothing is known of, and that was sent nothing for so long, does not answer just now: no reason
+/// for others to keep its memory free.
+constexpr Milliseconds unknown_patience{5'000};
+
+/// What running leases learn of their records is told to nobody: who waits for memory looks again.
+constexpr Milliseconds memory_look_interval{10};
 
 /// What one client may hold, so that `capacity` of them stay within memory_max: its queue, the
 /// ~330 bytes librdkafka keeps per queued record, and one fetch in flight, which may be many times as
@@ -56,17 +65,20 @@ void Lease::finish(std::int64_t until, bool read_on) {
 }
 
 ConsumerPool::ConsumerPool(const PoolOptions& options, const Clock& clock)
-    : options_(options), clock_(clock) {}
+    : options_(options), gate_(options.memory_max, options.capacity), clock_(clock) {}
 
 ConsumerPool::~ConsumerPool() {
-    const std::lock_guard lock(mutex_);
-    SLUICE_ASSERT(clients_ == idle_.size());
+    {
+        const std::lock_guard lock(mutex_);
+        SLUICE_ASSERT(clients_ == idle_.size());
+    }
+    close_together(std::move(idle_));
 }
 
 std::unique_ptr<Consumer> ConsumerPool::take_idle(const ClientSettings& settings,
                                                   const plan::TopicPartition& topic_partition,
-                                                  std::int64_t from,
-                                                  std::optional<std::size_t> lane) {
+                                                  std::int64_t from, std::optional<std::size_t> lane,
+                                                  Clients& aside) {
     const auto take = [&](auto found, std::uint64_t& counter) {
         std::unique_ptr<Consumer> consumer = std::move(*found);
         idle_.erase(found);
@@ -93,8 +105,10 @@ std::unique_ptr<Consumer> ConsumerPool::take_idle(const ClientSettings& settings
     // There are more partitions than clients, and moving one waits until the fetch that it has under way
     // is over. Those that would be moved next are let go of theirs now.
     std::size_t next = idle_.size() / 2;
-    for (auto idle = idle_.begin(); idle != idle_.end() && next > 0; ++idle, --next) {
-        if ((*idle)->is_assigned()) (*idle)->unassign();
+    for (auto idle = idle_.begin(); idle != idle_.end() && next > 0; --next) {
+        const auto after = std::next(idle);
+        if ((*idle)->is_assigned()) set_aside(idle, aside);
+        idle = after;
     }
     return moved;
 }
@@ -105,16 +119,101 @@ void ConsumerPool::share_among(std::size_t pipelines) {
     returned_.notify_all();
 }
 
-bool ConsumerPool::may_lease(const std::string& pipeline) const {
+/// How many places stay free for others when `pipeline` takes one more; nullopt when it may not.
+std::optional<std::size_t> ConsumerPool::kept_places(const std::string& pipeline) const {
     std::size_t leased = 0;
     for (const auto& [name, count] : leases_) leased += count;
     const std::size_t free = options_.capacity - std::min(options_.capacity, leased);
+    if (free == 0) return std::nullopt;
     const auto own = leases_.find(pipeline);
-    if (own == leases_.end()) return free > 0;
+    if (own == leases_.end()) return 0;
     const std::size_t without = pipelines_ - std::min(pipelines_, leases_.size());
     const std::size_t kept = std::min(without, options_.capacity / 2);
+    if (free > kept) return kept;
     // Beside one that took all the others may have, each still gets its part of the rest.
-    return free > kept || (free > 0 && own->second < options_.capacity / 2 / leases_.size());
+    if (own->second < options_.capacity / 2 / leases_.size()) return 0;
+    return std::nullopt;
+}
+
+bool ConsumerPool::has_place(const std::string& pipeline) const {
+    return kept_places(pipeline) && (!idle_.empty() || clients_ < options_.capacity);
+}
+
+ClientMemory ConsumerPool::memory_of(const Consumer& consumer) const {
+    ClientMemory memory{consumer.queued_bytes() + consumer.handed_bytes(), consumer.learned->most};
+    if (const std::uint64_t own = consumer.most_held(); own > 0) {
+        memory.most = std::max(memory.most.value_or(0), own);
+    }
+    if (!memory.most && clock_.steady() - *consumer.leased_since >= unknown_patience) memory.most = 0;
+    return memory;
+}
+
+std::vector<ClientMemory> ConsumerPool::leased_memory() const {
+    std::vector<ClientMemory> leased(making_.begin(), making_.end());
+    for (const Consumer* consumer : all_) {
+        if (consumer->leased_since) leased.push_back(memory_of(*consumer));
+    }
+    return leased;
+}
+
+std::shared_ptr<Learned> ConsumerPool::learned_of(const ClientSettings& settings) {
+    std::shared_ptr<Learned>& learned = learned_[settings];
+    if (!learned) learned = std::make_shared<Learned>();
+    return learned;
+}
+
+/// Not from clients that still ask for more at once than new ones will.
+void ConsumerPool::learn() {
+    for (const Consumer* consumer : all_) {
+        Learned& learned = *consumer->learned;
+        const std::uint64_t most = consumer->most_held();
+        if (most == 0 || consumer->limits().fetch_bytes > learned.fetch_bytes) continue;
+        learned.most = std::max(learned.most.value_or(0), most);
+    }
+}
+
+bool ConsumerPool::is_held_up(const Turn& mine) const {
+    const SteadyTime now = clock_.steady();
+    const auto wait_of = [&](const Turn& turn) {
+        return MemoryWait{leases_.contains(*turn.pipeline), turn.arrived,
+                          std::chrono::duration_cast<Milliseconds>(now - turn.memory_since.value_or(now))};
+    };
+    return std::any_of(turns_.begin(), turns_.end(), [&](const Turn& other) {
+        return &other != &mine && other.memory_since && gives_way(wait_of(mine), wait_of(other));
+    });
+}
+
+bool ConsumerPool::has_memory(const ClientSettings& settings, const Turn& mine) {
+    learn();
+    return gate_.admits({0, learned_of(settings)->most}, leased_memory(), closing_bytes_,
+                        kept_places(settings.pipeline).value_or(0)) &&
+           !is_held_up(mine);
+}
+
+/// Until there is a place for one more client, and memory for what it will fetch.
+Result<void> ConsumerPool::await_turn(std::unique_lock<std::mutex>& lock, const ClientSettings& settings,
+                                      const std::stop_token& stop) {
+    const auto mine = turns_.insert(turns_.end(), Turn{&settings.pipeline, turn_count_++, std::nullopt});
+    const auto is_placed = [&] { return has_place(settings.pipeline); };
+    const auto may_go_on = [&] { return is_placed() && has_memory(settings, *mine); };
+    bool has_waited = false;
+    bool goes_on = false;
+    while (!goes_on) {
+        if (!is_placed()) mine->memory_since.reset();  // it holds nobody up meanwhile
+        if (!returned_.wait(lock, stop, is_placed)) break;
+        goes_on = has_memory(settings, *mine);
+        if (goes_on) break;
+        if (!has_waited) ++stats_.waits_for_memory;
+        has_waited = true;
+        if (!mine->memory_since) mine->memory_since = clock_.steady();
+        if (stop.stop_requested()) break;
+        goes_on = returned_.wait_for(lock, stop, memory_look_interval, may_go_on);
+    }
+    turns_.erase(mine);
+    // Whoever came after it waited for it to go first.
+    if (has_waited) returned_.notify_all();
+    if (goes_on) return {};
+    return Error{ErrorCode::stopping, "stopped while waiting for a consumer"};
 }
 
 void ConsumerPool::count_returned(const std::string& pipeline) {
@@ -127,34 +226,35 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
                                   std::int32_t leader_epoch, std::optional<std::size_t> lane,
                                   const std::stop_token& stop) {
     std::unique_ptr<Consumer> consumer;
-    std::unique_ptr<Consumer> evicted;  // closed outside the lock: closing waits for threads
+    Clients aside;
+    Retired evicted;
+    BeingMade::iterator place;
     {
         std::unique_lock lock(mutex_);
-        const auto may_go_on = [&] {
-            return may_lease(settings.pipeline) && (!idle_.empty() || clients_ < options_.capacity);
-        };
-        while (true) {
-            if (!returned_.wait(lock, stop, may_go_on)) {
-                return Error{ErrorCode::stopping, "stopped while waiting for a consumer"};
-            }
-            consumer = take_idle(settings, topic_partition, from, lane);
-            if (consumer || clients_ < options_.capacity) break;
-            // All idle ones have other settings.
-            evicted = std::move(idle_.front());
-            retire(*evicted);
+        SLUICE_CHECK(await_turn(lock, settings, stop));
+        consumer = take_idle(settings, topic_partition, from, lane, aside);
+        if (!consumer && clients_ >= options_.capacity) {  // all idle ones have other settings
+            std::unique_ptr<Consumer> longest_idle = std::move(idle_.front());
             idle_.pop_front();
+            retire(std::move(longest_idle), evicted);
             --clients_;
             ++stats_.evictions;
         }
         ++leases_[settings.pipeline];
-        if (!consumer) {
+        if (consumer) {
+            consumer->leased_since = clock_.steady();
+            consumer->learned = learned_of(settings);  // they may have been forgotten since it was made
+        } else {
             ++clients_;
             ++stats_.misses;
+            place = making_.insert(making_.end(), ClientMemory{0, learned_of(settings)->most});
         }
+        make_way(aside);
     }
-    evicted.reset();
+    unassign(std::move(aside));
+    close(std::move(evicted), 0);  // its place is taken already
     if (!consumer) {
-        SLUICE_TRY(consumer, make(settings));
+        SLUICE_TRY(consumer, make(settings, place));
     }
     consumer->lane = lane;
     Lease lease(*this, std::move(consumer));
@@ -165,17 +265,23 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
 }
 
 /// A client for a place that is taken already.
-Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& settings) {
-    ConsumerLimits limits;
+Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& settings, BeingMade::iterator place) {
+    ConsumerLimits limits = limits_for(options_);
+    std::shared_ptr<Learned> learned;
     {
         const std::lock_guard lock(mutex_);
-        limits = limits_of(settings);
+        learned = learned_of(settings);
+        limits.fetch_bytes = std::min(limits.fetch_bytes, learned->fetch_bytes);
     }
     auto made = Consumer::create(settings, limits);
     const std::lock_guard lock(mutex_);
+    making_.erase(place);
     if (made) {
-        (*made)->made_at = clock_.steady();
-        all_.insert(made->get());
+        Consumer& consumer = **made;
+        consumer.made_at = clock_.steady();
+        consumer.leased_since = consumer.made_at;
+        consumer.learned = std::move(learned);
+        all_.insert(&consumer);
     } else {
         --clients_;
         count_returned(settings.pipeline);
@@ -184,128 +290,171 @@ Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& setti
     return made;
 }
 
-ConsumerLimits ConsumerPool::limits_of(const ClientSettings& settings) const {
-    ConsumerLimits limits = limits_for(options_);
-    if (const auto less = fetch_bytes_.find(settings); less != fetch_bytes_.end()) {
-        limits.fetch_bytes = std::min(limits.fetch_bytes, less->second);
-    }
-    return limits;
-}
-
 /// The next clients with these settings ask for as much less as this one was given too much.
 void ConsumerPool::fetch_less(const Consumer& consumer) {
-    const auto less = static_cast<std::int32_t>(
-        std::ceil(consumer.limits().fetch_bytes / std::max(consumer.overshoot(), 1.0)));
-    const auto [entry, is_new] = fetch_bytes_.emplace(consumer.settings(), less);
-    entry->second = std::max(fetch_bytes_min, std::min(entry->second, less));
+    const std::int32_t asked = consumer.limits().fetch_bytes;
+    const auto less = static_cast<std::int32_t>(std::ceil(asked / std::max(consumer.overshoot(), 1.0)));
+    Learned& learned = *consumer.learned;
+    const std::int32_t before = learned.fetch_bytes;
+    learned.fetch_bytes = std::max(fetch_bytes_min, std::min(before, less));
+    const std::uint64_t expected =
+        expected_of_fetch(consumer.most_held(), consumer.allowed_bytes(), asked, learned.fetch_bytes);
+    learned.most = learned.fetch_bytes < before ? expected : std::max(learned.most.value_or(0), expected);
     log::debug("records are many times as large as they are fetched: less is fetched at once",
-               {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", entry->second}});
+               {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", learned.fetch_bytes}});
 }
 
-void ConsumerPool::retire(const Consumer& consumer) {
-    all_.erase(&consumer);
+void ConsumerPool::retire(std::unique_ptr<Consumer> consumer, Retired& to) {
+    all_.erase(consumer.get());
     ++stats_.closed;
-    stats_.lifetime += std::chrono::duration_cast<Milliseconds>(clock_.steady() - consumer.made_at);
+    stats_.lifetime += std::chrono::duration_cast<Milliseconds>(clock_.steady() - consumer->made_at);
+    const std::uint64_t held = consumer->queued_bytes() + consumer->handed_bytes();
+    closing_bytes_ += held;
+    to.bytes += held;
+    to.clients.push_back(std::move(consumer));
+}
+
+/// Gives up as many places as `places`, when they are closed.
+void ConsumerPool::close(Retired retired, std::size_t places) {
+    if (retired.clients.empty()) return;
+    close_together(std::move(retired.clients));
+    {
+        const std::lock_guard lock(mutex_);
+        closing_bytes_ -= retired.bytes;
+        clients_ -= places;
+    }
+    returned_.notify_all();
+}
+
+void ConsumerPool::set_aside(Clients::iterator idle, Clients& to) {
+    to.splice(to.end(), idle_, idle);
+    ++aside_;
+}
+
+void ConsumerPool::unassign(Clients clients) {
+    for (const auto& consumer : clients) consumer->unassign();
+    put_back(std::move(clients));
+}
+
+void ConsumerPool::put_back(Clients clients) {
+    if (clients.empty()) return;
+    Retired forgotten;
+    {
+        const std::lock_guard lock(mutex_);
+        aside_ -= clients.size();
+        for (auto it = clients.begin(); it != clients.end();) {
+            const auto known = learned_.find((*it)->settings());
+            if (known != learned_.end() && known->second == (*it)->learned) {
+                ++it;
+                continue;
+            }
+            retire(std::move(*it), forgotten);
+            it = clients.erase(it);
+        }
+        clients.merge(idle_, [](const auto& a, const auto& b) { return a->idle_since < b->idle_since; });
+        idle_.swap(clients);
+    }
+    returned_.notify_all();
+    const std::size_t places = forgotten.clients.size();
+    close(std::move(forgotten), places);
 }
 
 /// What idle clients may come to hold makes room for what the others do, the longest idle first.
-void ConsumerPool::keep_within_memory() {
-    std::uint64_t held = 0;
-    for (const Consumer* consumer : all_) held += consumer->queued_bytes() + consumer->handed_bytes();
-    for (const auto& consumer : idle_) {
-        const std::uint64_t expected = consumer->expected_bytes();
-        held += expected - std::min(expected, consumer->queued_bytes());
-    }
-    for (auto idle = idle_.begin(); idle != idle_.end() && held > options_.memory_max; ++idle) {
+void ConsumerPool::make_way(Clients& aside) {
+    std::uint64_t expected = closing_bytes_;
+    for (const ClientMemory& leased : leased_memory()) expected += gate_.expected(leased);
+    for (const auto& consumer : idle_) expected += consumer->expected_bytes();
+    for (auto idle = idle_.begin(); idle != idle_.end() && expected > options_.memory_max;) {
+        const auto after = std::next(idle);
         const std::uint64_t freed = (*idle)->expected_bytes();
-        if (freed == 0) continue;
-        (*idle)->unassign();
-        ++stats_.unassigned_for_memory;
-        held -= std::min(held, freed);
+        if (freed > 0) {
+            set_aside(idle, aside);
+            ++stats_.unassigned_for_memory;
+            expected -= std::min(expected, freed);
+        }
+        idle = after;
     }
 }
 
 void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on) {
     const bool too_much = reusable && consumer->overshoot() > overshoot_max &&
                           consumer->limits().fetch_bytes > fetch_bytes_min;
-    if (reusable && !too_much && !read_on) consumer->unassign();
+    const bool stays = reusable && !too_much;
+    if (stays && !read_on) consumer->unassign();
+    Clients aside;
+    Retired retired;
     {
         const std::lock_guard lock(mutex_);
+        learn();
         count_returned(consumer->settings().pipeline);
-        if (too_much) {
-            fetch_less(*consumer);
-            reusable = false;
-        }
-        if (reusable) {
+        consumer->leased_since.reset();
+        if (too_much) fetch_less(*consumer);
+        if (stays) {
             consumer->idle_since = clock_.steady();
             idle_.push_back(std::move(consumer));
-            keep_within_memory();
+            make_way(aside);
         } else {
-            retire(*consumer);
+            retire(std::move(consumer), retired);
         }
     }
-    if (!reusable) {
-        consumer.reset();  // before its place is given away, and outside the lock
-        const std::lock_guard lock(mutex_);
-        --clients_;
-    }
     returned_.notify_all();  // who waits for its share, and who waits for any
+    unassign(std::move(aside));
+    const std::size_t places = retired.clients.size();
+    close(std::move(retired), places);  // its place is given away when it is gone
 }
 
 void ConsumerPool::tidy() {
-    std::list<std::unique_ptr<Consumer>> expired;
+    Retired expired;
+    Clients resting;
+    Clients aside;
     {
         const std::lock_guard lock(mutex_);
+        learn();
         const SteadyTime now = clock_.steady();
         for (auto it = idle_.begin(); it != idle_.end();) {
             const auto idle_for = now - (*it)->idle_since;
-            const auto next = std::next(it);
+            const auto after = std::next(it);
             if (options_.idle_timeout.count() > 0 && idle_for >= options_.idle_timeout) {
-                retire(**it);
-                expired.splice(expired.end(), idle_, it);
+                retire(std::move(*it), expired);
+                idle_.erase(it);
+                ++stats_.evictions;
             } else if (idle_for >= options_.unassign_after && !(*it)->is_resting()) {
-                (*it)->rest();
+                set_aside(it, resting);
             }
-            it = next;
+            it = after;
         }
-        keep_within_memory();
+        make_way(aside);
     }
-    const std::size_t closed = expired.size();
-    expired.clear();
-    if (closed > 0) {
-        const std::lock_guard lock(mutex_);
-        clients_ -= closed;
-        stats_.evictions += closed;
-        returned_.notify_all();
-    }
+    for (const auto& consumer : resting) consumer->rest();
+    put_back(std::move(resting));
+    unassign(std::move(aside));
+    const std::size_t places = expired.clients.size();
+    close(std::move(expired), places);
 }
 
 void ConsumerPool::forget(const ClientSettings& settings) {
-    std::list<std::unique_ptr<Consumer>> dropped;
+    Retired dropped;
     {
         const std::lock_guard lock(mutex_);
-        fetch_bytes_.erase(settings);
+        learned_.erase(settings);  // those aside are closed when they are put back
         for (auto it = idle_.begin(); it != idle_.end();) {
-            const auto next = std::next(it);
+            const auto after = std::next(it);
             if ((*it)->settings() == settings) {
-                retire(**it);
-                dropped.splice(dropped.end(), idle_, it);
+                retire(std::move(*it), dropped);
+                idle_.erase(it);
             }
-            it = next;
+            it = after;
         }
     }
-    const std::size_t closed = dropped.size();
-    dropped.clear();
-    const std::lock_guard lock(mutex_);
-    clients_ -= closed;
-    returned_.notify_all();
+    const std::size_t places = dropped.clients.size();
+    close(std::move(dropped), places);
 }
 
 PoolStats ConsumerPool::stats() const {
     const std::lock_guard lock(mutex_);
     PoolStats stats = stats_;
     stats.clients = clients_;
-    stats.leased = clients_ - idle_.size();
+    stats.leased = clients_ - idle_.size() - aside_;
     stats.memory_max = options_.memory_max;
     for (const Consumer* consumer : all_) {
         stats.queued_bytes += consumer->queued_bytes();

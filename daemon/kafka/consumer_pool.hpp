@@ -11,22 +11,24 @@
 #include <optional>
 #include <set>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
 #include "daemon/kafka/cluster.hpp"
+#include "daemon/kafka/memory_gate.hpp"
 #include "daemon/plan/types.hpp"
 
 namespace sluice::kafka {
 
-class Consumer;         // consumer.hpp: one librdkafka client
-struct ConsumerLimits;  // client_conf.hpp
+class Consumer;  // consumer.hpp: one librdkafka client
 
 struct PoolOptions {
     std::size_t capacity = 16;               ///< `consumers.capacity`: clients at most, leased ones included
     Milliseconds idle_timeout{300'000};      ///< `consumers.idleTimeout`: then an idle client is closed
     Milliseconds unassign_after{15'000};     ///< then an idle client stops fetching
-    std::uint64_t memory_max = 256ULL << 20; ///< bound on what all clients may have queued together
+    std::uint64_t memory_max = 256ULL << 20; ///< bound on what all clients may hold together: MemoryGate
 };
 
 struct PoolStats {
@@ -36,6 +38,7 @@ struct PoolStats {
     std::uint64_t misses = 0;           ///< a client had to be made
     std::uint64_t evictions = 0;        ///< closed to make room, or after the idle timeout
     std::uint64_t unassigned_for_memory = 0;  ///< gave up what they had fetched, so that memory_max holds
+    std::uint64_t waits_for_memory = 0;  ///< leases that waited although there was a consumer for them
     std::uint64_t closed = 0;           ///< for whatever reason
     Milliseconds lifetime{0};           ///< of the closed ones together
     std::size_t clients = 0;
@@ -74,13 +77,18 @@ class Lease {
 };
 
 /// Process-wide. Safe for concurrent calls. Clients are shared only between identical settings.
+/// Whatever waits for librdkafka (unassigning, making, closing) is done outside the lock: a client is then in
+/// nobody's reach, and its place stays taken.
 class ConsumerPool {
  public:
     explicit ConsumerPool(const PoolOptions& options, const Clock& clock = system_clock());
-    ~ConsumerPool();  ///< every lease must have been returned
+    ~ConsumerPool();  ///< every lease must have been returned. Closes all clients, at once
 
     /// Prefers, in order: a consumer whose position is `from`; an unassigned one (that of `lane` first);
     /// a new one while below capacity; the longest idle one parked elsewhere; waits for a return.
+    /// Waits also while the clients that have leases may come to hold all of memory_max: a pipeline without a
+    /// lease goes before one that has some, then in order of arrival (`gives_way`). What idle clients hold is
+    /// no reason to wait: they give it up.
     /// `leader_epoch` (-1 unknown) lets the broker find a truncated log.
     /// Errors: `stopping`; those of make_conf and assign.
     Result<Lease> lease(const ClientSettings& settings, const plan::TopicPartition& topic_partition,
@@ -101,28 +109,61 @@ class ConsumerPool {
 
  private:
     friend class Lease;
+    using Clients = std::list<std::unique_ptr<Consumer>>;
+    using BeingMade = std::list<ClientMemory>;
+    /// Taken out to be closed.
+    struct Retired {
+        Clients clients;
+        std::uint64_t bytes = 0;  ///< that they hold until they are
+    };
+    /// One that waits in lease().
+    struct Turn {
+        const std::string* pipeline;
+        std::uint64_t arrived;
+        std::optional<SteadyTime> memory_since;  ///< when it began to wait for memory; nullopt: it does not
+    };
+
     void give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on);
-    Result<std::unique_ptr<Consumer>> make(const ClientSettings& settings);
+    Result<std::unique_ptr<Consumer>> make(const ClientSettings& settings, BeingMade::iterator place);
+    // Outside the lock: what was taken out under it.
+    void unassign(Clients clients);
+    void put_back(Clients clients);
+    void close(Retired retired, std::size_t places);
     // With the lock held.
-    [[nodiscard]] bool may_lease(const std::string& pipeline) const;
+    Result<void> await_turn(std::unique_lock<std::mutex>& lock, const ClientSettings& settings,
+                            const std::stop_token& stop);
+    [[nodiscard]] std::optional<std::size_t> kept_places(const std::string& pipeline) const;
+    [[nodiscard]] bool has_place(const std::string& pipeline) const;
+    [[nodiscard]] bool has_memory(const ClientSettings& settings, const Turn& mine);
+    [[nodiscard]] bool is_held_up(const Turn& mine) const;
+    [[nodiscard]] ClientMemory memory_of(const Consumer& consumer) const;
+    [[nodiscard]] std::vector<ClientMemory> leased_memory() const;
+    std::shared_ptr<Learned> learned_of(const ClientSettings& settings);
+    void learn();
     void count_returned(const std::string& pipeline);
-    void retire(const Consumer& consumer);
-    void keep_within_memory();
+    void retire(std::unique_ptr<Consumer> consumer, Retired& to);
+    void set_aside(Clients::iterator idle, Clients& to);
+    void make_way(Clients& aside);
     void fetch_less(const Consumer& consumer);
-    [[nodiscard]] ConsumerLimits limits_of(const ClientSettings& settings) const;
     std::unique_ptr<Consumer> take_idle(const ClientSettings& settings,
                                         const plan::TopicPartition& topic_partition, std::int64_t from,
-                                        std::optional<std::size_t> lane);
+                                        std::optional<std::size_t> lane, Clients& aside);
 
     const PoolOptions options_;
+    const MemoryGate gate_;
     const Clock& clock_;
     mutable std::mutex mutex_;
     std::condition_variable_any returned_;
-    std::list<std::unique_ptr<Consumer>> idle_;  ///< longest idle first
-    std::set<const Consumer*> all_;              ///< idle and leased
-    /// Where a fetch brought too much: what new clients ask for at once.
-    std::map<ClientSettings, std::int32_t> fetch_bytes_;
-    std::size_t clients_ = 0;                    ///< idle, leased and being made
+    Clients idle_;                         ///< longest idle first
+    std::set<const Consumer*> all_;        ///< idle, aside and leased
+    /// Of settings that leases were asked for with; shared with the clients that have them.
+    std::map<ClientSettings, std::shared_ptr<Learned>> learned_;
+    std::list<Turn> turns_;                ///< the earliest first
+    std::uint64_t turn_count_ = 0;
+    BeingMade making_;                     ///< what clients count for that are not in all_ yet
+    std::uint64_t closing_bytes_ = 0;      ///< held by those that are being closed
+    std::size_t aside_ = 0;                ///< idle ones out of reach, while they let go of what they have
+    std::size_t clients_ = 0;              ///< idle, aside, leased, being made and being closed
     std::size_t pipelines_ = 1;
     std::map<std::string, std::size_t> leases_;  ///< by pipeline, of those that have any
     PoolStats stats_;

@@ -112,9 +112,12 @@ constexpr Rule rules[] = {
 /// What to grant, and to whom; empty for errors that no ACL would help.
 std::string acl_for(rd_kafka_resp_err_t code, const Refused& refused) {
     const std::string whom = refused.principal.empty() ? "User:NAME" : std::string(refused.principal);
-    const auto grant = [&](const std::string& operation, const std::string& on, std::string note) {
+    const auto grant = [&](std::string_view usual, const std::string& on) {
+        const std::string operation(refused.operation.empty() ? usual : refused.operation);
+        const bool has_describe = operation == "Read" || operation == "Write";
         return "grant " + operation + " to " +
-               (refused.principal.empty() ? "this client's principal" : whom) + std::move(note) +
+               (refused.principal.empty() ? "this client's principal" : whom) +
+               (has_describe ? " (it includes Describe)" : "") +
                ": kafka-acls.sh --add --allow-principal " + whom + " --operation " + operation + " " + on;
     };
     const auto named = [](std::string_view name, const char* placeholder) {
@@ -122,13 +125,13 @@ std::string acl_for(rd_kafka_resp_err_t code, const Refused& refused) {
     };
     switch (code) {
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-            return grant("Read", "--topic " + named(refused.topic, "TOPIC"), " (it includes Describe)");
+            return grant("Read", "--topic " + named(refused.topic, "TOPIC"));
         case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-            return grant("Describe", "--group " + named(refused.group, "GROUP"), "");
+            return grant("Describe", "--group " + named(refused.group, "GROUP"));
         case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-            return grant("Describe", "--cluster", "");
+            return grant("Describe", "--cluster");
         case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-            return grant("Write", "--transactional-id ID", " (it includes Describe)");
+            return grant("Write", "--transactional-id ID");
         default:
             return {};
     }

@@ -6,12 +6,13 @@
 namespace sluice::kafka {
 namespace {
 
-/// Would `position` be data loss if `fact` were true? Brokers that have just become leaders, or
-/// have just started, answer with old ends and old metadata for a moment (KAFKA-7703).
+/// Would `position` be data loss if `fact` were true? Brokers that have just become leaders, have just
+/// started, or were frozen, answer with old ends and old metadata for a moment (KAFKA-7703): with the id of
+/// a topic, too, that was deleted and created anew long since.
 bool is_doubtful(const plan::Position& position, const plan::PartitionFacts& fact) {
     const bool other_topic =
         !position.topic_id.empty() && !fact.topic_id.empty() && position.topic_id != fact.topic_id;
-    return !other_topic && fact.latest < position.offset;
+    return other_topic || fact.latest < position.offset;
 }
 
 bool any_doubtful(const std::map<plan::TopicPartition, plan::Position>& known,

@@ -34,6 +34,8 @@ struct Refused {
     std::string_view principal = {};  ///< ClientSettings.principal
     std::string_view topic = {};
     std::string_view group = {};
+    /// As kafka-acls.sh has it; empty: Read of a topic, Describe of a group or of the cluster.
+    std::string_view operation = {};
 };
 
 /// An error of librdkafka as ours: "context: Broker: Unknown topic (UNKNOWN_TOPIC_OR_PART)". Whether to

@@ -28,14 +28,18 @@ struct ProducedRecord {
 };
 
 /// An idempotent producer (acks=all) to one topic, over the pipeline's own `kafka.*` connection
-/// settings. What it may hold is bounded (16 MiB). Confined to one thread at a time.
+/// settings. What it may hold is bounded (16 MiB, and as much again of records that are sent once more).
+/// Confined to one thread at a time.
+///
+/// A record whose timestamp the topic refuses (message.timestamp.after.max.ms and the like) is sent once
+/// more under the current time, its own in the header `sluice.errors.timestamp`, behind the others.
 class Producer {
  public:
     virtual ~Producer() = default;
 
     /// Hands a record over; copies it. Waits while the queue is full, until `stop`.
     /// Errors: `stopping`; what the broker said of an earlier record since the last flush(); `fatal`
-    /// for a record that can never be written (too large), naming the limit.
+    /// for a record that is too large, with the setting or the command that raises the limit.
     virtual Result<void> produce(const ProducedRecord& record, const std::stop_token& stop) = 0;
 
     /// Waits until every record handed over is acknowledged by all in-sync replicas. Errors: the first
@@ -44,8 +48,9 @@ class Producer {
 };
 
 /// Creates the client, and the topic when it does not exist (one partition, the broker's own
-/// replication factor, as Kafka Connect does for its dead letter queue). Errors: `unavailable`;
-/// authorization errors name the ACL needed.
+/// replication factor, as Kafka Connect does for its dead letter queue; records as large as a broker
+/// takes in one request, where the cluster allows that). Errors: `unavailable`; `denied` for a login
+/// that is refused, and for a missing ACL, which it names.
 Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings,
                                                 const std::string& topic, Milliseconds timeout);
 

@@ -29,12 +29,21 @@ std::optional<std::string_view> bytes_of(sluice_bytes bytes) {
     return std::string_view(reinterpret_cast<const char*>(bytes.data), bytes.size);
 }
 
-/// Key, value, headers and timestamp as they were, with Connect's headers behind the record's own.
+/// Whom ACLs and logins name, with references left as written: what they stand for is not shown.
+std::string principal_shown(const config::Source& source) {
+    auto properties = source.kafka;
+    for (const auto& [name, reference] : source.kafka_references) properties[name] = reference;
+    return kafka::principal_of(properties);
+}
+
+/// Key, value, headers and timestamp as they were, with Connect's headers behind the record's own. (A
+/// timestamp that the topic refuses becomes a header, too: kafka::Producer.)
 class TopicLetters final : public DeadLetters {
  public:
     explicit TopicLetters(const config::Pipeline& pipeline)
         : source_(pipeline.source),
-          settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level, {}},
+          settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level,
+                    principal_shown(pipeline.source)},
           topic_(*pipeline.errors.dead_letter_topic),
           plugin_(pipeline.sink.plugin) {}
 

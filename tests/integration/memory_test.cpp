@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "tests/support/e2e.hpp"
 #include "tests/support/memory_cgroup.hpp"
@@ -30,7 +32,43 @@ std::int64_t peak_resident(const DaemonProcess& daemon) {
     return 0;
 }
 
-std::string batch(std::int64_t id) { return "batch committed pipeline=orders batch=" + std::to_string(id) + " "; }
+std::string batch(std::int64_t id, const std::string& pipeline = "orders") {
+    return "batch committed pipeline=" + pipeline + " batch=" + std::to_string(id) + " ";
+}
+
+/// Records of few bytes once compressed: nothing in them but their number.
+void produce_numbered(Kafka& kafka, const std::string& topic, int partitions, std::int64_t count,
+                      std::size_t bytes, const std::string& compression, const std::string& batch_bytes) {
+    kafka.produce(
+        topic, count,
+        [&](std::int64_t id) {
+            Record record;
+            record.partition = static_cast<std::int32_t>(id % partitions);
+            record.value = std::to_string(id);
+            record.value->resize(bytes, 'x');
+            return record;
+        },
+        {{"compression.codec", compression}, {"linger.ms", "50"}, {"batch.size", batch_bytes},
+         {"message.max.bytes", "16000000"}});
+}
+
+/// Runs a daemon with memoryMax of 64 MiB until its log says all of `lines`; answers the peak.
+std::int64_t peak_of(const WorkFolder& folder, const std::string& pipelines,
+                     const std::vector<std::string>& lines) {
+    const auto cgroup = MemoryCgroup::make(resident_max);
+    DaemonProcess daemon(folder.path(), "memoryMax: 64MiB\nworkers: 2\npluginDir: " SLUICE_TEST_BINARY_DIR
+                                        "/tests/plugins\n" +
+                                            config_yaml(folder.path(), pipelines));
+    daemon.start({}, cgroup ? cgroup->wrapper() : std::vector<std::string>());
+    for (const std::string& line : lines) {
+        REQUIRE_MESSAGE(daemon.says(line, std::chrono::seconds{60}), daemon.log());
+    }
+    const std::int64_t peak = peak_resident(daemon);
+    MESSAGE("at most " << peak / mib << " MiB" << std::string(cgroup ? ", in a cgroup" : ""));
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+    return peak;
+}
 
 struct Setup {
     Setup(const std::string& name, int partition_count)
@@ -41,34 +79,13 @@ struct Setup {
     }
 
     void produce(std::int64_t count, std::size_t bytes, const std::string& compression) {
-        // A record of few bytes once compressed: nothing in it but its number.
-        kafka.produce(
-            topic, count,
-            [&](std::int64_t id) {
-                Record record;
-                record.partition = static_cast<std::int32_t>(id % partitions);
-                record.value = std::to_string(id);
-                record.value->resize(bytes, 'x');
-                return record;
-            },
-            {{"compression.codec", compression}, {"linger.ms", "50"}, {"batch.size", "1000000"},
-             {"message.max.bytes", "16000000"}});
+        produce_numbered(kafka, topic, partitions, count, bytes, compression, "1000000");
     }
 
     /// Runs until batch `last` is committed; answers the peak.
     std::int64_t peak_after(std::int64_t last, const std::string& sink) {
         pipeline.sink = "plugin: slow\n" + sink;
-        const auto cgroup = MemoryCgroup::make(resident_max);
-        DaemonProcess daemon(folder.path(), "memoryMax: 64MiB\nworkers: 2\npluginDir: " SLUICE_TEST_BINARY_DIR
-                                            "/tests/plugins\n" +
-                                                config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
-        daemon.start({}, cgroup ? cgroup->wrapper() : std::vector<std::string>());
-        REQUIRE_MESSAGE(daemon.says(batch(last), std::chrono::seconds{60}), daemon.log());
-        const std::int64_t peak = peak_resident(daemon);
-        MESSAGE("at most " << peak / mib << " MiB" << std::string(cgroup ? ", in a cgroup" : ""));
-        daemon.signal(SIGTERM);
-        CHECK(daemon.wait()->code == 0);
-        return peak;
+        return peak_of(folder, pipeline_yaml(kafka.bootstrap(), pipeline), {batch(last)});
     }
 
     Kafka& kafka = Kafka::real();
@@ -100,4 +117,25 @@ TEST_CASE("a sink that takes seconds for a batch does not fill the memory meanwh
     setup.produce(800'000, 100, "none");
     setup.pipeline.source_extra = "maxOffsetsPerTrigger: 40000\n";
     CHECK(setup.peak_after(2, "holdCommit: 10s\n") < resident_max);
+}
+
+TEST_CASE("many pipelines whose records are a hundredth of their size on the wire stay within memoryMax together") {
+    // Each fetch brings a batch of 8 MB whole, a quarter of what all consumers may hold: eight are too much.
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder("memory-many");
+    std::string pipelines;
+    std::vector<std::string> lines;
+    for (int i = 0; i < 8; ++i) {
+        PipelineYaml pipeline;
+        pipeline.name = "orders" + std::to_string(i);
+        pipeline.topics = {Kafka::unique("memory-many")};
+        kafka.create_topic(pipeline.topics[0], 1, {{"max.message.bytes", "16777216"}});
+        produce_numbered(kafka, pipeline.topics[0], 1, 32'000, 1000, "zstd", "8000000");
+        pipeline.trigger = "{ processingTime: 10ms }";
+        pipeline.sink = "plugin: slow\nholdWrite: 20ms\n";
+        pipelines += pipeline_yaml(kafka.bootstrap(), pipeline);
+        lines.push_back(batch(0, pipeline.name));
+    }
+    const std::string eight_consumers = "consumers: { capacity: 8 }\n";
+    CHECK(peak_of(folder, pipelines + eight_consumers, lines) < resident_max);
 }

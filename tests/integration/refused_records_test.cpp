@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <chrono>
 #include <csignal>
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include "tests/support/e2e.hpp"
@@ -20,9 +22,10 @@ bool is_bad(std::int64_t id) { return id % 400 == 7 || id % 400 == 8; }
 using Offsets = std::set<std::pair<std::int64_t, std::int64_t>>;  ///< partition, offset
 
 struct Setup {
-    explicit Setup(const std::string& name, const std::string& refuse, std::int64_t count = 3000)
+    explicit Setup(const std::string& name, const std::string& refuse, std::int64_t count = 3000,
+                   const Properties& configs = {})
         : records(count), folder(name), topic(Kafka::unique(name)), dead_topic(topic + ".dead") {
-        kafka.create_topic(topic, partitions);
+        kafka.create_topic(topic, partitions, configs);
         kafka.produce(topic, records, [](std::int64_t id) {
             Record record;
             record.partition = static_cast<std::int32_t>(id % partitions);
@@ -92,6 +95,19 @@ struct Setup {
     const std::string dead_topic;
     PipelineYaml pipeline;
 };
+
+/// One record that is refused, as large as its topic takes.
+std::string produce_largest(const Setup& setup) {
+    const std::string value = "bad " + std::string(1'048'400, 'x');  // of 1,048,588 with what is around it
+    setup.kafka.produce(setup.topic, 1,
+                        [&](std::int64_t) {
+                            Record record;
+                            record.value = value;
+                            return record;
+                        },
+                        {{"message.max.bytes", "2000000"}});
+    return value;
+}
 
 std::map<std::string, std::string> headers_of(const boost::json::object& letter) {
     std::map<std::string, std::string> headers;
@@ -193,4 +209,89 @@ TEST_CASE("without tolerance the pipeline stops at the first refused record, and
         REQUIRE_MESSAGE(skipped.code == 0, said);
     }
     CHECK(difference(setup.expected(), delivered_in(setup.folder.path() / "out")) == "");
+}
+
+TEST_CASE("a timestamp that the dead letter topic refuses goes into a header, and the record under the current time") {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    constexpr std::int64_t hour = 3'600'000;
+    const std::int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 std::chrono::system_clock::now().time_since_epoch())
+                                 .count();
+    // By what goes out together, none, one or several are refused.
+    const std::vector<std::int64_t> times{now - 60'000, most, now - 50'000, now + 24 * hour,
+                                          now - 24 * hour, now - 40'000};
+    for (const bool exists : {false, true}) {
+        CAPTURE(exists);
+        Setup setup(exists ? "refused-time-there" : "refused-time-new", "which", 0,
+                    {{"retention.ms", "-1"},
+                     {"message.timestamp.before.max.ms", std::to_string(most)},
+                     {"message.timestamp.after.max.ms", std::to_string(most)}});
+        // A new one takes what is at most an hour ahead, as Kafka's defaults are.
+        if (exists) {
+            setup.kafka.create_topic(setup.dead_topic, 1,
+                                     {{"message.timestamp.before.max.ms", std::to_string(hour)},
+                                      {"message.timestamp.after.max.ms", std::to_string(hour)}});
+        }
+        setup.kafka.produce(setup.topic, static_cast<std::int64_t>(times.size()), [&](std::int64_t i) {
+            Record record;
+            record.value = "bad " + std::to_string(i);
+            record.timestamp_ms = times[static_cast<std::size_t>(i)];
+            return record;
+        });
+        DaemonProcess daemon(setup.folder.path(), setup.yaml());
+        daemon.start();
+        const auto ended = daemon.wait();
+        REQUIRE(ended);
+        REQUIRE_MESSAGE(ended->code == 0, daemon.log());
+        std::set<std::size_t> found;
+        for (const auto& letter : setup.letters()) {
+            const auto headers = headers_of(letter);
+            const std::size_t offset = std::stoull(headers.at("__connect.errors.offset"));
+            REQUIRE(offset < times.size());
+            CAPTURE(offset);
+            const std::int64_t time = times[offset];
+            const std::int64_t found_time = letter.at("timestamp").as_int64();
+            CHECK(letter.at("value").as_string() == "bad " + std::to_string(offset));
+            if (time < now + hour && (!exists || time > now - hour)) {
+                CHECK(found_time == time);
+                CHECK_FALSE(headers.contains("sluice.errors.timestamp"));
+            } else {
+                CHECK(found_time >= now);
+                CHECK(found_time < now + hour);
+                REQUIRE(headers.contains("sluice.errors.timestamp"));
+                CHECK(headers.at("sluice.errors.timestamp") == std::to_string(time));
+            }
+            found.insert(offset);
+        }
+        CHECK(found.size() == times.size());
+    }
+}
+
+TEST_CASE("a dead letter topic that sluice creates takes a refused record as large as its topic takes") {
+    Setup setup("refused-large", "which", 0);
+    const std::string value = produce_largest(setup);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    daemon.start();
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    REQUIRE_MESSAGE(ended->code == 0, daemon.log());
+    const auto letters = setup.letters();
+    REQUIRE(letters.size() == 1);
+    const bool is_same = letters.front().at("value").as_string() == value;  // not for printing
+    CHECK(is_same);
+}
+
+TEST_CASE("a refused record too large for the dead letter topic that is there is told with the command that helps") {
+    Setup setup("refused-too-large", "which", 0);
+    setup.kafka.create_topic(setup.dead_topic, 1);
+    produce_largest(setup);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    daemon.start();
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    const std::string log = daemon.log();
+    CHECK_MESSAGE(ended->code == 1, log);
+    CHECK_MESSAGE(log.find("kafka-configs.sh --alter --entity-type topics --entity-name " + setup.dead_topic +
+                           " --add-config max.message.bytes=104857600") != std::string::npos,
+                  log);
 }

@@ -236,6 +236,38 @@ TEST_CASE("a missing ACL is retried, naming principal, operation and topic, and 
     stop(daemon);
 }
 
+TEST_CASE("a dead letter topic that may not be seen, created or written is retried, naming whom to grant what") {
+    Setup setup("letters", "sasl");
+    const std::string principal = "User:" + setup.user;
+    const std::string dead_topic = setup.topic + ".dead";
+    setup.kafka.set_password(setup.user, "right-password");
+    setup.kafka.allow(principal, "read", setup.topic);
+    setup.scram("right-password");
+    setup.pipeline.sink = "plugin: picky\n";
+    setup.pipeline.extra = "errors: { tolerance: all, deadLetters: { topic: " + dead_topic +
+                           " }, retry: { delayMax: 500ms } }\n";
+    setup.kafka.admin().produce(setup.topic, 1, [](std::int64_t) {
+        Record record;
+        record.value = "bad";
+        return record;
+    });
+    DaemonProcess daemon(setup.folder.path(),
+                         "pluginDir: " SLUICE_TEST_BINARY_DIR "/tests/plugins\n" + setup.yaml());
+    daemon.start();
+    const auto grant = [&](const std::string& operation, const std::string& said) {
+        return std::vector<std::string>{said, "kafka-acls.sh --add --allow-principal " + principal +
+                                                  " --operation " + operation + " --topic " + dead_topic};
+    };
+    CHECK(setup.retries_naming(grant("Write", "look up topic " + dead_topic)) == "");
+    // May look, and there is none.
+    setup.kafka.allow(principal, "describe", dead_topic);
+    CHECK(setup.retries_naming(grant("Create", "create the topic yourself")) == "");
+    setup.kafka.admin().create_topic(dead_topic, 1);
+    CHECK(setup.retries_naming(grant("Write", "dead letters to topic " + dead_topic)) == "");
+    daemon.signal(SIGTERM);
+    REQUIRE(daemon.wait());
+}
+
 TEST_CASE("a bounded run that is refused gives up with 75") {
     Setup setup("refused", "sasl");
     setup.kafka.set_password(setup.user, "right-password");

@@ -16,6 +16,7 @@ namespace {
 
 constexpr Milliseconds patience{3000};
 constexpr std::int16_t list_offsets_api = 2;
+constexpr std::int16_t offset_commit_api = 8;
 
 struct Faulty {
     using Mock = std::unique_ptr<rd_kafka_mock_cluster_t, Deleter<rd_kafka_mock_cluster_destroy>>;
@@ -113,6 +114,19 @@ TEST_CASE("a permission that is missing is an error with its remedy") {
     CHECK(facts.error().retriable);  // an operator may be granting it right now
     CHECK_MESSAGE(facts.error().message.find("kafka-acls.sh --add") != std::string::npos,
                   facts.error().message);
+}
+
+TEST_CASE("a group whose offsets may not be set is an error that says to grant Read on it") {
+    auto& faulty = Faulty::shared<1>();
+    rd_kafka_mock_push_request_errors(faulty.mock.get(), offset_commit_api, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    std::map<plan::TopicPartition, std::int64_t> offsets;
+    offsets[{"orders", 0}] = 5;
+    const auto set = faulty.cluster->set_committed_offsets("lag", offsets, patience);
+    REQUIRE_FALSE(set);
+    CHECK(set.error().code == ErrorCode::denied);
+    CHECK_MESSAGE(set.error().message.find("--operation Read --group lag") != std::string::npos,
+                  set.error().message);
 }
 
 TEST_CASE("a partition that its leader does not know is left out") {

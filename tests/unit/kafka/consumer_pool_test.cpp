@@ -4,7 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <future>
+#include <span>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/log.hpp"
@@ -65,6 +70,8 @@ std::vector<std::string> numbers(std::int64_t from, std::int64_t until) {
     for (std::int64_t i = from; i < until; ++i) values.push_back(std::to_string(i));
     return values;
 }
+
+Result<void> ignore(std::span<const sluice_record>) { return {}; }
 
 }  // namespace
 
@@ -156,6 +163,11 @@ TEST_CASE("a pipeline leaves consumers to those that have none, half of the capa
     ConsumerPool pool(few);
     ClientSettings other = world.settings;
     other.pipeline = "other";
+    // Of records that are known, none of the leases below waits for memory.
+    CHECK(world.read(pool, {{topic, 0}, 0, 10}, false) == numbers(0, 10));
+    std::swap(world.settings, other);
+    CHECK(world.read(pool, {{topic, 0}, 0, 10}, false) == numbers(0, 10));
+    std::swap(world.settings, other);
     std::stop_source no_waiting;
     no_waiting.request_stop();
     const auto lease = [&](const ClientSettings& settings) {
@@ -177,4 +189,135 @@ TEST_CASE("a pipeline leaves consumers to those that have none, half of the capa
         leases.pop_back();
         CHECK(lease(world.settings));
     }
+}
+
+TEST_CASE("a lease waits while those that run might come to hold all the memory, until they are known not to") {
+    World world;
+    const std::string topic = world.topic_of(100, 3);
+    PoolOptions options;
+    options.capacity = 8;  // half of the memory each, before a record was seen
+    ConsumerPool pool(options);
+    const auto lease = [&](std::int32_t partition, const std::stop_token& stop) {
+        return pool.lease(world.settings, {topic, partition}, 0, -1, {}, stop);
+    };
+    auto first = lease(0, {});
+    REQUIRE(first);
+    const auto second = lease(1, {});
+    REQUIRE(second);
+    CHECK(pool.stats().waits_for_memory == 0);
+    std::stop_source no_waiting;
+    no_waiting.request_stop();
+    const auto too_many = lease(2, no_waiting.get_token());
+    REQUIRE_FALSE(too_many);
+    CHECK(too_many.error().code == ErrorCode::stopping);
+    CHECK(pool.stats().waits_for_memory == 1);
+
+    // It goes on while both are still lent: what one of them reads says that they are small.
+    auto third = std::async(std::launch::async, [&] { return bool(lease(2, {})); });
+    CHECK(test::wait_until([&] { return pool.stats().waits_for_memory == 2; }));
+    CHECK(third.wait_for(std::chrono::milliseconds{50}) == std::future_status::timeout);
+    std::uint64_t seen = 0;
+    const auto counts = read_range(*first, {{topic, 0}, 0, 100}, {},
+                                   [&](std::span<const sluice_record> records) -> Result<void> {
+                                       seen += records.size();
+                                       return {};
+                                   },
+                                   {});
+    REQUIRE(counts);
+    CHECK(seen == 100);
+    CHECK(third.get());
+    CHECK(pool.stats().leased == 2);
+}
+
+TEST_CASE("a lease that ends makes room for one that waits for memory, also of another pipeline") {
+    World world;
+    const std::string topic = world.topic_of(10);
+    PoolOptions options;
+    options.capacity = 8;
+    ConsumerPool pool(options);
+    pool.share_among(3);
+    const auto lease = [&](const std::string& pipeline) {
+        ClientSettings settings = world.settings;
+        settings.pipeline = pipeline;
+        return pool.lease(settings, {topic, 0}, 0, -1, {}, {});
+    };
+    std::vector<Lease> leases;
+    for (const char* pipeline : {"a", "b"}) {
+        auto one = lease(pipeline);
+        REQUIRE(one);
+        leases.push_back(std::move(*one));
+    }
+    auto waits = std::async(std::launch::async, [&] { return bool(lease("c")); });
+    CHECK(test::wait_until([&] { return pool.stats().waits_for_memory == 1; }));
+    leases.pop_back();
+    CHECK(waits.get());
+}
+
+TEST_CASE("however little memory there is, leases are given, one after the other") {
+    World world;
+    const std::string topic = world.topic_of(50, 4);
+    PoolOptions little;
+    little.memory_max = 1;
+    ConsumerPool pool(little);
+    std::atomic<int> at_once{0};
+    std::atomic<int> most{0};
+    std::atomic<int> failed{0};
+    {
+        std::vector<std::jthread> lanes;
+        for (std::int32_t p = 0; p < 4; ++p) {
+            lanes.emplace_back([&, p] {
+                for (std::int64_t from = 0; from < 50; from += 10) {
+                    auto one = pool.lease(world.settings, {topic, p}, from, -1, {}, {});
+                    if (!one) {
+                        ++failed;
+                        return;
+                    }
+                    const int now = ++at_once;
+                    if (now > most) most = now;
+                    const auto counts = read_range(*one, {{topic, p}, from, from + 10}, {}, ignore, {});
+                    if (!counts || counts->polled != 10) ++failed;
+                    --at_once;
+                }
+            });
+        }
+    }
+    CHECK(failed.load() == 0);
+    CHECK(most.load() == 1);
+    pool.forget(world.settings);
+    CHECK(pool.stats().clients == 0);
+}
+
+TEST_CASE("clients that are lent, put to rest, moved and forgotten at once are all there in the end") {
+    World world;
+    const std::string topic = world.topic_of(40, 6);
+    PoolOptions few;
+    few.capacity = 3;
+    few.unassign_after = Milliseconds{0};  // whatever is idle is put to rest each time
+    ConsumerPool pool(few);
+    std::atomic<int> failed{0};
+    std::atomic<int> running{6};
+    {
+        std::vector<std::jthread> lanes;
+        for (std::int32_t p = 0; p < 6; ++p) {
+            lanes.emplace_back([&, p] {
+                for (std::int64_t from = 0; from < 40; from += 10) {
+                    auto one = pool.lease(world.settings, {topic, p}, from, -1, {}, {});
+                    if (!one || !read_range(*one, {{topic, p}, from, from + 10}, {}, ignore, {})) ++failed;
+                }
+                --running;
+            });
+        }
+        for (int turn = 0; running > 0; ++turn) {
+            pool.tidy();
+            if (turn % 16 == 15) pool.forget(world.settings);
+            const PoolStats stats = pool.stats();
+            CHECK(stats.clients <= 3);
+            CHECK(stats.leased <= 3);
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        }
+    }
+    CHECK(failed.load() == 0);
+    CHECK(pool.stats().leased == 0);
+    pool.forget(world.settings);
+    CHECK(pool.stats().clients == 0);
 }

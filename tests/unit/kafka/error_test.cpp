@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/secrets.hpp"
+#include "daemon/kafka/complaint.hpp"
 #include "daemon/kafka/handles.hpp"
 
 using namespace sluice;
@@ -51,11 +54,50 @@ TEST_CASE("what is refused waits for an operator, and names whom to grant what")
     const Error group = to_error("group", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, {}, who);
     CHECK_MESSAGE(group.message.find("--operation Describe --group connect-orders") != std::string::npos,
                   group.message);
+    const Error cluster = to_error("x", RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, {}, who);
+    CHECK_MESSAGE(cluster.message.find("grant Describe to User:alice: kafka-acls.sh --add --allow-principal "
+                                       "User:alice --operation Describe --cluster") != std::string::npos,
+                  cluster.message);
     const Error password = to_error("x", RD_KAFKA_RESP_ERR__AUTHENTICATION, {}, who);
     CHECK(password.code == ErrorCode::denied);
     CHECK(password.retriable);
     CHECK(password.message.find("User:alice") != std::string::npos);
     CHECK(password.message.find("kafka.sasl.password") != std::string::npos);
+}
+
+TEST_CASE("what is refused names the operation that was wanted, where it is not to read") {
+    const auto said = [](rd_kafka_resp_err_t code, std::string_view operation) {
+        const kafka::Refused who{
+            .principal = "User:alice", .topic = "orders.dead", .group = "lag", .operation = operation};
+        return to_error("x", code, {}, who).message;
+    };
+    const std::string write = said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "Write");
+    CHECK_MESSAGE(write.ends_with("; grant Write to User:alice (it includes Describe): kafka-acls.sh --add "
+                                  "--allow-principal User:alice --operation Write --topic orders.dead"),
+                  write);
+    const std::string create = said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "Create");
+    CHECK_MESSAGE(create.ends_with("; grant Create to User:alice: kafka-acls.sh --add --allow-principal "
+                                   "User:alice --operation Create --topic orders.dead"),
+                  create);
+    const std::string group = said(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "Read");
+    CHECK_MESSAGE(group.ends_with("; grant Read to User:alice (it includes Describe): kafka-acls.sh --add "
+                                  "--allow-principal User:alice --operation Read --group lag"),
+                  group);
+}
+
+TEST_CASE("a call that only timed out is told in the words of the login that was refused") {
+    kafka::Complaint complaint;
+    const kafka::Refused who{.principal = "User:alice"};
+    const auto told = [&] { return kafka::explain("x", RD_KAFKA_RESP_ERR__TIMED_OUT, complaint, who); };
+    CHECK(told().code == ErrorCode::unavailable);
+    complaint.note(RD_KAFKA_RESP_ERR__TRANSPORT, "connection refused");
+    CHECK(told().code == ErrorCode::unavailable);
+    CHECK(told().message.find("connection refused") != std::string::npos);
+    complaint.note(RD_KAFKA_RESP_ERR__AUTHENTICATION, "no such user");
+    complaint.note(RD_KAFKA_RESP_ERR__TRANSPORT, "connection refused");  // says less
+    CHECK(told().code == ErrorCode::denied);
+    CHECK(told().message.find("no such user") != std::string::npos);
+    CHECK(told().message.find("User:alice") != std::string::npos);
 }
 
 TEST_CASE("where nobody knows the principal, the command has a blank for it") {

@@ -108,11 +108,21 @@ TEST_CASE("an unknown topic id counts as the same topic") {
     CHECK(*facts == ends_at(10, ""));
 }
 
-TEST_CASE("a topic that was created anew is believed at once") {
-    ScriptedCluster cluster({ends_at(7, "B"), ends_at(100, "B")});
+TEST_CASE("another topic id is asked for again: a broker that was frozen still tells the old one") {
+    ScriptedCluster cluster({ends_at(100, "old"), ends_at(100, "old"), ends_at(12, "A")});
+    int waits = 0;
+    const auto facts = gather(cluster, {.offset = 10, .topic_id = "A"}, &waits);
+    REQUIRE(facts);
+    CHECK(*facts == ends_at(12, "A"));
+    CHECK(waits == 2);
+}
+
+TEST_CASE("a topic id that stays another one is believed after the last retry") {
+    ScriptedCluster cluster({ends_at(100, "B")});
     const auto facts = gather(cluster, {.offset = 10, .topic_id = "A"});
     REQUIRE(facts);
-    CHECK(*facts == ends_at(7, "B"));
+    CHECK(*facts == ends_at(100, "B"));
+    CHECK(cluster.asked == 4);
 }
 
 TEST_CASE("a partition that is not there is asked for again") {

@@ -1,0 +1,81 @@
+#pragma once
+// Whether there is memory for one more client that fetches. Pure: the pool gathers the facts, and waits.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+
+#include "daemon/base/clock.hpp"
+
+namespace sluice::kafka {
+
+/// What a client with a lease holds, and what it is known to come to hold, in bytes.
+struct ClientMemory {
+    std::uint64_t held = 0;             ///< queued, and handed over
+    std::optional<std::uint64_t> most;  ///< that it, or one like it, ever held; nullopt: none of them saw a record
+};
+
+/// What clients with the same settings found out about the records they read.
+struct Learned {
+    /// What a new one asks for at once, at most.
+    std::int32_t fetch_bytes = std::numeric_limits<std::int32_t>::max();
+    std::optional<std::uint64_t> most;  ///< what one that asks for no more held; nullopt: none saw a record
+};
+
+/// Lets clients fetch as long as what they are expected to hold together stays within `memory_max`.
+///
+/// A client counts as the most of its share (`memory_max / capacity`), what it holds, and what it or others with
+/// the same settings ever held. Where nobody has seen a record, it counts as `unknown_shares`: the records of one
+/// fetch may be a hundred times as large as they were on the wire. The first one that arrives tells.
+///
+/// So clients that stay within their share never wait: `capacity` shares fit. One stays within it that reads
+/// records which are not compressed: with memoryMax of 512 MiB the pool has 256, 16 clients have 16 each, and one
+/// holds at most 14.5 (client_conf's limits: 8 of payload or 4 of librdkafka's own; 330 bytes for each record
+/// on top; one fetch of 0.5, which is up to 10 where records are of 10 bytes; a chunk of 2 handed over).
+/// Records compressed to a tenth come to about 20: 12 clients at once.
+class MemoryGate {
+ public:
+    /// Before anything is known: four of them fill the memory of 16 clients.
+    static constexpr std::uint64_t unknown_shares = 4;
+
+    MemoryGate(std::uint64_t memory_max, std::size_t capacity);
+
+    [[nodiscard]] std::uint64_t share() const { return share_; }
+    [[nodiscard]] std::uint64_t expected(const ClientMemory& client) const;
+
+    /// Whether `client` may fetch beside those that are `leased`, and beside `closing` bytes of clients
+    /// that are being closed. `kept`: so many shares stay free for pipelines that have no lease.
+    /// Always where nobody is leased nor closing, however little memory there is. Of clients that nothing is
+    /// known of, one at a time needs no more room than its share: what is too much then is that one alone.
+    [[nodiscard]] bool admits(const ClientMemory& client, std::span<const ClientMemory> leased,
+                              std::uint64_t closing, std::size_t kept) const;
+
+ private:
+    std::uint64_t memory_max_;
+    std::uint64_t share_;
+};
+
+/// One that waits for memory.
+struct MemoryWait {
+    bool has_lease = false;      ///< its pipeline has another one
+    std::uint64_t arrived = 0;   ///< the smaller the earlier
+    Milliseconds waited{0};      ///< for memory
+};
+
+/// For so long those behind it are held up, then they may pass for as long, and so on: leases end, and there is
+/// room soon, even for one that needs much; but where a sink hangs, not everybody is to hang with it.
+constexpr Milliseconds memory_turn{5'000};
+
+/// Whether `mine` has to let `other` go first: a pipeline without a lease comes before one that has some, and
+/// the earlier one before the later.
+bool gives_way(const MemoryWait& mine, const MemoryWait& other);
+
+/// What a client will hold that asks for `fetch_bytes` at once, where one that asked for `asked` held `most`:
+/// beyond what it is `allowed` to queue it is all from one fetch.
+std::uint64_t expected_of_fetch(std::uint64_t most, std::uint64_t allowed, std::int32_t asked,
+                                std::int32_t fetch_bytes);
+
+}  // namespace sluice::kafka
