@@ -43,17 +43,25 @@ void check_names(Context& context, const std::vector<Placed>& pipelines) {
     }
 }
 
+/// ", " and what the plugin calls its target; "" when it has no name for it.
+std::string named_target(const Context& context, const Placed& placed) {
+    const Sink& sink = placed.pipeline.sink;
+    if (sink.place.empty()) return {};
+    const sink::Plugin& plugin = *context.plugins.plugins.at(sink.plugin);
+    return ", " + without_values(plugin, place_of(placed, "sink"), sink.place);
+}
+
 void check_targets(Context& context, const std::vector<Placed>& pipelines) {
     std::map<std::string, const Placed*> by_target;
     for (const Placed& placed : pipelines) {
-        const std::string& target = placed.pipeline.sink.target;
+        const std::string target = placed.pipeline.sink.claimed();
         if (target.empty()) continue;  // any number of pipelines may use it
         const auto [first, is_new] = by_target.try_emplace(target, &placed);
         if (is_new) continue;
         context.findings.error(place_of(placed, "sink").at, join_path(placed.path, "sink"),
                                "pipelines '" + first->second->pipeline.name + "' and '" +
-                                   placed.pipeline.name +
-                                   "' write to the same target: each needs its own");
+                                   placed.pipeline.name + "' write to the same target" +
+                                   named_target(context, placed) + ": each needs its own");
     }
 }
 

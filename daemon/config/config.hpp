@@ -68,9 +68,15 @@ struct Trigger {
 struct Sink {
     std::string plugin;
     sink::Settings settings;  ///< canonical, defaults filled in
-    /// The settings the plugin requires, which identify the target: a receipt is handed back to the
-    /// same only. Empty when it requires none.
+    /// The settings the plugin requires, without secrets: a receipt is handed back to the same only.
+    /// Empty when it requires none.
     std::string target;
+    /// What the plugin says it writes to (sink.h's target()); empty where it does not. It may change while
+    /// the output stays what it is, as a server's name does, so nothing that is kept depends on it.
+    std::string place{};
+
+    /// What no two pipelines may write to; empty: any number may use it.
+    [[nodiscard]] std::string claimed() const { return place.empty() ? target : plugin + ' ' + place; }
 
     bool operator==(const Sink&) const = default;
 };
@@ -105,7 +111,7 @@ struct Config {
     std::filesystem::path data_dir = "/var/lib/sluice";
     std::filesystem::path plugin_dir;
     std::optional<std::string> http_listen;  ///< "127.0.0.1:8083"; nullopt = no HTTP
-    std::string http_write = "off";          ///< off | token | mtls | open
+    std::string http_write = "off";          ///< off | open
     std::filesystem::path control_socket;    ///< default: $RUNTIME_DIRECTORY or data_dir, "control.sock"
     int workers = 0;                         ///< resolved from `auto`
     std::uint64_t memory_max = 512ULL << 20;

@@ -30,6 +30,7 @@ struct KeyInfo {  // every member has an initializer, so that a row names only w
     std::optional<std::int64_t> minimum = {};  ///< integer; milliseconds of a duration; bytes of a size
     std::optional<std::int64_t> maximum = {};
     std::string_view sentence = {};
+    std::string_view hint = {};  ///< choice: what to do instead, after any other word
 };
 
 /// A value that has passed its key's type and bounds.

@@ -48,8 +48,9 @@ class ScalarReader {
             case Type::duration:
             case Type::size: return read_number();
             case Type::choice:
-                return take_word() || refuse(subject() + " is not accepted: write " +
-                                             expectation(key_) + nearest_word());
+                return take_word() ||
+                       refuse(subject() + " is not accepted: write " + expectation(key_) +
+                              (key_.hint.empty() ? nearest_word() : "; " + std::string(key_.hint)));
             case Type::path: return read_path();
             case Type::json:
             case Type::nested: return true;

@@ -20,6 +20,9 @@ void set_starting_offsets(Context& context, const Value& value, Source& source);
 /// Below "…sink": the plugin and its options. Paths are checked against `context.data_dir`.
 void read_sink(Context& context, const Node& node, const std::string& path, Pipeline& pipeline);
 
+/// `text`, which `plugin` made of the options in `node`, without the values of references and secrets.
+std::string without_values(const sink::Plugin& plugin, const Node& node, std::string text);
+
 /// A plugin's option as one of our keys, which views it; `words` keeps its choices alive.
 KeyInfo key_of(const sink::Option& option, std::string& words);
 

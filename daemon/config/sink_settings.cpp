@@ -126,15 +126,16 @@ void check_by_plugin(Context& context, const sink::Plugin& plugin, const Node& n
                      const std::string& path, const Pipeline& pipeline) {
     const auto checked = plugin.check(pipeline.name, pipeline.sink.settings);
     if (checked) return;
-    std::string message = checked.error().message;
-    for (std::size_t i = 0; i < node.keys.size(); ++i) {
-        const auto option =
-            std::find_if(plugin.options().begin(), plugin.options().end(),
-                         [&](const sink::Option& each) { return each.name == node.keys[i].name; });
-        const bool is_secret = option != plugin.options().end() && option->secret;
-        message = redacted(std::move(message), node.items[i], is_secret);
-    }
-    context.findings.error(node.at, path, std::move(message));
+    context.findings.error(node.at, path, without_values(plugin, node, checked.error().message));
+}
+
+/// What the plugin calls the place it writes to; "" too when it made a mistake, which was reported.
+std::string place_of(Context& context, const sink::Plugin& plugin, const Node& node, const std::string& path,
+                     const Pipeline& pipeline) {
+    auto place = plugin.target(pipeline.name, pipeline.sink.settings);
+    if (place) return std::move(place).value();
+    context.findings.error(node.at, path, without_values(plugin, node, place.error().message));
+    return {};
 }
 
 /// What tells a target from others of the same plugin: the settings it requires, without secrets. How
@@ -154,6 +155,17 @@ std::string target_of(const sink::Plugin& plugin, const sink::Settings& settings
 }
 
 }  // namespace
+
+std::string without_values(const sink::Plugin& plugin, const Node& node, std::string text) {
+    for (std::size_t i = 0; i < node.keys.size(); ++i) {
+        const auto option =
+            std::find_if(plugin.options().begin(), plugin.options().end(),
+                         [&](const sink::Option& each) { return each.name == node.keys[i].name; });
+        const bool is_secret = option != plugin.options().end() && option->secret;
+        text = redacted(std::move(text), node.items[i], is_secret);
+    }
+    return text;
+}
 
 std::span<const Key<Pipeline>> sink_keys() { return sink_table; }
 
@@ -206,6 +218,8 @@ void read_sink(Context& context, const Node& node, const std::string& path, Pipe
     if (context.findings.error_count() > errors_before) return;
     check_by_plugin(context, *plugin, node, path, pipeline);
     pipeline.sink.target = target_of(*plugin, pipeline.sink.settings);
+    if (context.findings.error_count() > errors_before) return;
+    pipeline.sink.place = place_of(context, *plugin, node, path, pipeline);
 }
 
 }  // namespace sluice::config

@@ -149,8 +149,11 @@ constexpr Key<Config> http_table[] = {
     {{.name = "write",
       .type = Type::choice,
       .default_value = "off",
-      .words = "off|token|mtls|open",
-      .sentence = "Who may change anything over HTTP; off leaves it read-only, on loopback too."},
+      .words = "off|open",
+      .sentence = "Whether anything may be changed over HTTP: off leaves it read-only, on loopback too; open lets "
+                  "everybody who reaches the address.",
+      .hint = "changes go through the control socket (the command sluice), or through HTTP with open, meant for "
+              "loopback: neither tokens nor client certificates can be asked for yet"},
      [](Context&, const Value& value, Config& config) { config.http_write = value.text; }},
 };
 

@@ -360,6 +360,32 @@ Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings) {
     }
 }
 
+Result<std::string> target_with(const Descriptor& plugin, const std::string& pipeline, const Settings& settings) {
+    std::string name;
+    if (plugin.api.target == nullptr) return name;
+    static const std::atomic<bool> never_stopping{false};
+    const Host host(plugin.name, plugin.version, pipeline, never_stopping);
+    const std::string no_cluster;
+    const ConfigView config(settings, pipeline, no_cluster, 0, 0);
+    name.resize(SLUICE_TARGET_MAX);
+    std::size_t size = 0;
+    Answer answer = ask(host, "target", ok_or_fatal, Call::Kind::plain, [&] {
+        size = plugin.api.target(config.get(), name.data(), name.size());
+        return SLUICE_OK;
+    });
+    if (answer.status == Status::ok && size > name.size()) {
+        answer = plugin_bug(host, "named its target in " + std::to_string(size) + " bytes, and " +
+                                      std::to_string(SLUICE_TARGET_MAX) + " are allowed");
+    }
+    if (answer.status != Status::ok) return Error{ErrorCode::configuration, std::move(answer.message)};
+    name.resize(size);
+    if (clean_text(raw(name)) != name) {
+        answer = plugin_bug(host, "named its target with control characters, or not in UTF-8");
+        return Error{ErrorCode::configuration, std::move(answer.message)};
+    }
+    return name;
+}
+
 OpenReply open_sink(const Descriptor& plugin, const SinkContext& context, const Settings& settings,
                     const std::atomic<bool>& stopping) {
     auto host = std::make_unique<Host>(plugin.name, plugin.version, context.pipeline, stopping,

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "daemon/sink/plugin.hpp"
 #include "daemon/sink/table.hpp"
@@ -18,6 +19,9 @@ Result<void> check_settings(const Descriptor& plugin, const std::string& pipelin
 /// What the table declares, or what the plugin says of these settings where that is less. An answer that
 /// is none of the three counts as the least.
 Guarantee guarantee_with(const Descriptor& plugin, const Settings& settings);
+
+/// What the plugin says its target is; empty for one that says nothing, and for one without target().
+Result<std::string> target_with(const Descriptor& plugin, const std::string& pipeline, const Settings& settings);
 
 /// Calls the plugin's open(). The sink keeps what it needs of `plugin`; `stopping` outlives it.
 OpenReply open_sink(const Descriptor& plugin, const SinkContext& context, const Settings& settings,

@@ -64,6 +64,12 @@ class Plugin {
     [[nodiscard]] virtual Result<void> check(const std::string& pipeline,
                                              const Settings& settings) const = 0;
 
+    /// What one pipeline alone may write to, as the plugin names it, without secrets; empty where it does not
+    /// say. Asked when check() is content. Errors: `configuration`: a plugin that breaks sink.h.
+    [[nodiscard]] virtual Result<std::string> target(const std::string& /*pipeline*/, const Settings&) const {
+        return std::string();
+    }
+
     /// `stopping` outlives the sink; the plugin may ask for it from any thread.
     [[nodiscard]] virtual OpenReply open(const SinkContext& context, const Settings& settings,
                                          const std::atomic<bool>& stopping) const = 0;

@@ -234,7 +234,8 @@ Result<sluice_sink_api> read_api(const sluice_sink_api* raw) {
                                                      {"commit", api.commit != nullptr}};
     for (const auto& [name, present] : required) {
         if (!present) {
-            return wrong(std::string("its api has no ") + name + "(): only check() and guarantee() may be NULL");
+            return wrong(std::string("its api has no ") + name +
+                         "(): only check(), guarantee() and target() may be NULL");
         }
     }
     return api;
@@ -285,6 +286,9 @@ class TablePlugin final : public Plugin {
 
     Result<void> check(const std::string& pipeline, const Settings& settings) const override {
         return check_settings(descriptor_, pipeline, settings);
+    }
+    Result<std::string> target(const std::string& pipeline, const Settings& settings) const override {
+        return target_with(descriptor_, pipeline, settings);
     }
     OpenReply open(const SinkContext& context, const Settings& settings,
                    const std::atomic<bool>& stopping) const override {

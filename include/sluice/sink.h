@@ -51,6 +51,7 @@ extern "C" {
 
 #define SLUICE_SINK_ABI 1u
 #define SLUICE_RECEIPT_MAX 65536
+#define SLUICE_TARGET_MAX 1024
 
 #if defined(__GNUC__)
 #define SLUICE_EXPORT __attribute__((visibility("default")))
@@ -252,8 +253,8 @@ typedef struct sluice_sink_api {
 
     /* Creates one sink for one pipeline. `host` lives until close() returns, `config` during the call
      * only. `receipt` is what the last committed batch (or the first open) returned, from this plugin
-     * and target only; data == NULL at the very first start. `initial_receipt` may be set; it is stored
-     * before the first batch is planned.
+     * with the same required options (but secret ones) only; data == NULL at the very first start.
+     * `initial_receipt` may be set; it is stored before the first batch is planned.
      * OK, RETRY (the target is not reachable), FATAL. On OK `*sink` is set. [pipeline] */
     sluice_status (*open)(const sluice_host* host, const sluice_config* config, sluice_bytes receipt,
                           sluice_sink** sink, sluice_bytes* initial_receipt);
@@ -298,6 +299,16 @@ typedef struct sluice_sink_api {
      * with these, SLUICE_AT_LEAST_ONCE …; the lower one of this and the table's is what operators are
      * shown. Touches nothing outside the process. [any] */
     int32_t (*guarantee)(const sluice_config* config);
+
+    /* Optional (may be NULL): for a sink whose required options do not tell its target from others (a
+     * connection that is secret). Names what one pipeline alone may write to, as "host:port/database table":
+     * two pipelines with the same answer are refused, and the operator is shown it, so it holds no secret.
+     * The same options give the same answer. Writes up to `capacity` bytes (SLUICE_TARGET_MAX) of UTF-8
+     * without control characters and without a NUL at the end to `buffer`, and answers how many; more than
+     * `capacity` is a mistake of the plugin. 0: nothing to say, and the required options that are not secret
+     * stand for it. `config` is that of check(), which said OK; both arguments are valid during the call.
+     * Connects to nothing, touches nothing outside the process. [any] */
+    size_t (*target)(const sluice_config* config, char* buffer, size_t capacity);
 } sluice_sink_api;
 
 /* ---- the table ---------------------------------------------------------------------------------- */

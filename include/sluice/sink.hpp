@@ -414,6 +414,8 @@ class Writer {
 ///   static Status check(const Config& config);   // optional; touches nothing outside the process
 ///   static std::int32_t guarantee(const Config& config);   // optional: SLUICE_AT_LEAST_ONCE …, where
 ///                                                 // options cost some of what is described
+///   static std::string target(const Config& config);   // optional: what one pipeline alone may write to,
+///                                                 // without secrets; "": what its required options say
 class Sink {
  public:
     virtual ~Sink() = default;
@@ -615,6 +617,12 @@ template <class T>
 struct HasGuarantee<T, std::void_t<decltype(T::guarantee(std::declval<const Config&>()))>>
     : std::true_type {};
 
+template <class T, class = void>
+struct HasTarget : std::false_type {};
+template <class T>
+struct HasTarget<T, std::void_t<decltype(std::string(T::target(std::declval<const Config&>())))>>
+    : std::true_type {};
+
 /// The C functions for one sink class.
 template <class T>
 struct Binding {
@@ -703,6 +711,18 @@ struct Binding {
         return SLUICE_AT_LEAST_ONCE;
     }
 
+    static std::size_t target(const sluice_config* config, char* buffer, std::size_t capacity) noexcept {
+        try {
+            if constexpr (HasTarget<T>::value) {
+                const std::string name(T::target(Config(*config)));
+                std::copy_n(name.data(), std::min(name.size(), capacity), buffer);
+                return name.size();
+            }
+        } catch (...) {  // options that it can't read: check() says so
+        }
+        return 0;
+    }
+
     static const sluice_sink_api* api() noexcept {
         static const sluice_sink_api table = {static_cast<std::uint32_t>(sizeof(sluice_sink_api)),
                                               0,
@@ -715,7 +735,8 @@ struct Binding {
                                               &Binding::writer_write,
                                               &Binding::writer_close,
                                               &Binding::commit,
-                                              HasGuarantee<T>::value ? &Binding::guarantee : nullptr};
+                                              HasGuarantee<T>::value ? &Binding::guarantee : nullptr,
+                                              HasTarget<T>::value ? &Binding::target : nullptr};
         return &table;
     }
 };

@@ -115,8 +115,8 @@ ClusterError Client::failure(const std::string& doing, rd_kafka_resp_err_t code,
         "another producer has taken transactional id " + options_.transactional_id +
             ": a second daemon runs this pipeline, or another one of the same name. Nothing of "
             "this "
-            "batch was kept. Stop one of the two, or set transactionalId, and restart the pipeline "
-            "(" +
+            "batch was kept. Stop one of the two, and restart the pipeline. Where both are to run, one needs "
+            "another transactionalId, once its batch is finished while the other is stopped (" +
             text + ')'};
 }
 

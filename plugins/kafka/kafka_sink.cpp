@@ -40,6 +40,12 @@ std::int32_t KafkaSink::guarantee(const Config& config) {
     return config.settings.boolean("transactions", true) ? SLUICE_EXACTLY_ONCE : SLUICE_AT_LEAST_ONCE;
 }
 
+std::string KafkaSink::target(const Config& config) {
+    const Options options = read_options(config.settings, config.pipeline);
+    if (!options.transactions) return "";
+    return options.properties.at("bootstrap.servers") + ", transactional id " + options.transactional_id;
+}
+
 Status KafkaSink::check(const Config& config) {
     try {
         (void)make_conf(read_options(config.settings, config.pipeline), Role::producer);
@@ -107,7 +113,7 @@ void KafkaSink::connect() {
 
 std::optional<std::string> KafkaSink::initial_receipt() {
     if (!received_) {
-        receipt_ = {no_batch, target_cluster_, now_ms()};
+        receipt_ = receipt_of(no_batch, now_ms());
         received_ = receipt_.text();
     }
     return received_;
@@ -115,6 +121,10 @@ std::optional<std::string> KafkaSink::initial_receipt() {
 
 Marker KafkaSink::marker_of(std::int64_t batch, std::string plan) const {
     return {batch, std::move(plan), source_cluster_, now_ms()};
+}
+
+Receipt KafkaSink::receipt_of(std::int64_t batch, std::int64_t at_ms) const {
+    return {batch, target_cluster_, at_ms, options_.transactions ? options_.transactional_id : ""};
 }
 
 void KafkaSink::prepare_topics(const Batch& batch) {
@@ -200,6 +210,7 @@ std::optional<Status> KafkaSink::find(const Batch& batch) {
     situation.batch = batch_;
     situation.plan = plan_;
     situation.source_cluster = source_cluster_;
+    situation.transactional_id = options_.transactional_id;
     situation.may_be_there = batch.is_rerun && untried_ != batch_;
     situation.receipt = receipt_;
     situation.newest = newest_;
@@ -209,7 +220,7 @@ std::optional<Status> KafkaSink::find(const Batch& batch) {
     const Verdict verdict = judge(situation, options_.marker_group);
     switch (verdict.kind) {
         case Verdict::already_committed:
-            receipt_ = {batch_, target_cluster_, newest_->at_ms};
+            receipt_ = receipt_of(batch_, newest_->at_ms);
             return Status::already_committed(receipt_.text());
         case Verdict::stop:
             is_known_ = false;  // whoever looks into it may change it
@@ -313,7 +324,7 @@ Status KafkaSink::commit(std::uint64_t) {
         if (may_be_committed) client_.reset();
         return answer_to(error);
     }
-    receipt_ = {batch_, target_cluster_, marker.at_ms};  // as begin() will find it
+    receipt_ = receipt_of(batch_, marker.at_ms);  // as begin() will find it
     is_new_target_ = false;
     return Status::ok(receipt_.text());
 }

@@ -35,6 +35,9 @@ class KafkaSink final : public Sink {
     static Status check(const Config& config);
     /// Without transactions what a batch has sent before it is run again stays.
     static std::int32_t guarantee(const Config& config);
+    /// The transactional id in its cluster: any number of pipelines may write to a topic, each by an id of
+    /// its own. Without transactions nothing.
+    static std::string target(const Config& config);
 
     Status begin(const Batch& batch) override;
     std::unique_ptr<Writer> open_writer(const Range& range) override;
@@ -51,6 +54,7 @@ class KafkaSink final : public Sink {
     std::optional<Status> find(const Batch& batch);
     void renew_marker();
     [[nodiscard]] Marker marker_of(std::int64_t batch, std::string plan) const;
+    [[nodiscard]] Receipt receipt_of(std::int64_t batch, std::int64_t at_ms) const;
     /// What was lost, as the answer to write(), close() or commit(); names the records refused.
     Status lost();
     Status answer_to(const ClusterError& error);

@@ -44,8 +44,35 @@ std::string regardless(std::string_view group) {
            std::string(group);
 }
 
+/// Advice that ends with a new id ends with this: the marker stays behind in the group of the old one.
+constexpr const char* new_id =
+    "another transactionalId. A batch that was begun under the old one may be there already, so it stops "
+    "once more: see missingMarker";
+
 Verdict stop(std::string why) {
     return {Verdict::stop, std::move(why)};
+}
+
+/// The batch is not known to be there, nor not to be: `why` stops it, unless the option says otherwise.
+Verdict unless_run(const Situation& s, std::string why) {
+    if (!s.run_without_marker) return stop(std::move(why));
+    return {Verdict::renew_and_write, "batch " + number(s.batch) +
+                                          " is written without knowing whether it is there already "
+                                          "(missingMarker: run)"};
+}
+
+/// What was committed under another id has its marker in a group that is not looked at.
+bool is_of_another_id(const Situation& s) {
+    return !s.receipt.transactional_id.empty() && s.receipt.transactional_id != s.transactional_id;
+}
+
+Verdict judge_another_id(const Situation& s) {
+    const std::string& old = s.receipt.transactional_id;
+    return unless_run(s, "batch " + number(s.batch) + " may have been committed under transactionalId " + old +
+                             ", and this is " + s.transactional_id + ": set transactionalId: " + old +
+                             " until the batch is finished, then change it. Where that can't be, look for its "
+                             "records (`sluice batches show`): if they are not there, or may come twice, set "
+                             "missingMarker: run for one start");
 }
 
 Verdict judge_missing(const Situation& s, std::string_view group) {
@@ -53,28 +80,24 @@ Verdict judge_missing(const Situation& s, std::string_view group) {
                              " of the target cluster has no marker of batch " +
                              number(s.receipt.batch) + ", which the checkpoint says was committed";
     if (!s.may_be_there || s.is_new_target) {
-        const bool expected = s.receipt.batch == no_batch || s.is_new_target;
+        const bool expected = s.receipt.batch == no_batch || s.is_new_target || is_of_another_id(s);
         return {Verdict::renew_and_write,
                 expected ? ""
                          : gone +
                                ": forgotten after offsets.retention.minutes, or deleted. It is "
                                "written again"};
     }
+    if (is_of_another_id(s)) return judge_another_id(s);
     // Whatever was committed was committed after the receipt was written: its marker would be
     // there.
     if (s.now_ms - s.receipt.at_ms < retention_min.count()) return {Verdict::renew_and_write, ""};
-    if (s.run_without_marker)
-        return {Verdict::renew_and_write,
-                "batch " + number(s.batch) +
-                    " is written without knowing whether it is there already "
-                    "(missingMarker: run)"};
-    return stop(
-        "whether batch " + number(s.batch) +
-        " is in the target can't be told: the daemon ended while it was being written, and group " +
-        std::string(group) +
-        " has no marker any more (offsets.retention.minutes, or it was deleted). Look for its "
-        "records (`sluice batches show`): if they are not there, or may come twice, set "
-        "missingMarker: run for one start");
+    return unless_run(
+        s, "whether batch " + number(s.batch) +
+               " is in the target can't be told: the daemon ended while it was being written, and group " +
+               std::string(group) +
+               " has no marker any more (offsets.retention.minutes, or it was deleted). Look for its "
+               "records (`sluice batches show`): if they are not there, or may come twice, set "
+               "missingMarker: run for one start");
 }
 
 }  // namespace
@@ -93,7 +116,10 @@ std::optional<Marker> Marker::read(std::int64_t offset, std::string_view metadat
 
 std::string Receipt::text() const {
     return boost::json::serialize(
-        boost::json::object{{"batch", batch}, {"cluster", target_cluster}, {"at", at_ms}});
+        boost::json::object{{"batch", batch},
+                            {"cluster", target_cluster},
+                            {"at", at_ms},
+                            {"transactionalId", transactional_id}});
 }
 
 Receipt Receipt::read(std::string_view text) {
@@ -102,7 +128,8 @@ Receipt Receipt::read(std::string_view text) {
     const auto cluster = object ? text_in(*object, "cluster") : std::nullopt;
     if (!batch || !cluster)
         throw std::invalid_argument("the checkpoint has a receipt that this plugin did not write");
-    return {*batch, *cluster, number_in(*object, "at").value_or(0)};
+    return {*batch, *cluster, number_in(*object, "at").value_or(0),
+            text_in(*object, "transactionalId").value_or("")};
 }
 
 std::string plan_of(const Batch& batch) {
@@ -122,9 +149,9 @@ std::string objection_to(const Claim& claim, std::string_view group) {
         "group " + std::string(group) + " of the target cluster has batch " + number(newest);
     if (!claim.has_checkpoint)
         return in_target + " of pipeline " + claim.pipeline +
-               ", and there is no checkpoint: restore it, or set another transactionalId, or delete the "
-               "group (kafka-consumer-groups.sh --delete --group " +
-               std::string(group) + "): its records will then come again";
+               ", and there is no checkpoint: restore it. To start over, so that its records come again, set "
+               "another transactionalId, or delete the group (kafka-consumer-groups.sh --delete --group " +
+               std::string(group) + ')';
     if (newest > claim.last_batch)
         return in_target + ", and the checkpoint comes to batch " + number(claim.last_batch) +
                " at most: another daemon runs this pipeline, or the checkpoint is older than the output. "
@@ -145,7 +172,7 @@ Verdict judge(const Situation& s, std::string_view group) {
     if (s.newest->source_cluster != s.source_cluster)
         return stop(in_target + number(newest) + " of Kafka cluster " + s.newest->source_cluster +
                     ", and this pipeline reads cluster " + s.source_cluster +
-                    ": give one of the two another transactionalId");
+                    ": give one of the two " + new_id);
     if (newest > s.batch)
         return stop(
             in_target + number(newest) + ", and the checkpoint comes to batch " + number(s.batch) +
@@ -157,9 +184,17 @@ Verdict judge(const Situation& s, std::string_view group) {
         return stop(
             in_target + number(newest) +
             " with other offsets: another daemon wrote it, from a checkpoint of its own. Stop one "
-            "of the two, or give it another transactionalId");
+            "of the two, or give it " +
+            new_id);
     }
     const std::int64_t last = s.receipt.batch;
+    if (newest < last && is_of_another_id(s))
+        return s.may_be_there
+                   ? judge_another_id(s)
+                   : stop(in_target + number(newest) + ", and the checkpoint has " + number(last) +
+                          ", written under transactionalId " + s.receipt.transactional_id +
+                          ": this one was in use before, or is another pipeline's. Set one that nobody has used." +
+                          regardless(group));
     if (newest < last)
         return stop(
             "the checkpoint says that batch " + number(last) +

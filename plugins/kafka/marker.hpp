@@ -34,6 +34,7 @@ struct Receipt {
     std::int64_t batch = no_batch;
     std::string target_cluster;
     std::int64_t at_ms = 0;
+    std::string transactional_id{};  ///< in whose group the marker is; empty: written without, or long ago
 
     [[nodiscard]] std::string text() const;
     /// Throws std::invalid_argument for what this plugin did not write.
@@ -48,6 +49,7 @@ struct Situation {
     std::int64_t batch = 0;
     std::string plan;
     std::string source_cluster;
+    std::string transactional_id;
     bool may_be_there = false;        ///< a commit of this batch may have been tried
     Receipt receipt;                  ///< of the last batch in the checkpoint
     std::optional<Marker> newest;     ///< in the target cluster

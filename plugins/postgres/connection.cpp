@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <utility>
 
@@ -41,8 +42,8 @@ void check_connection_string(const std::string& connection) {
     PQconninfoFree(parsed);
 }
 
-Connection::Connection(const Options& options, Host host, std::string application)
-    : options_(options), host_(host), application_(std::move(application)) {}
+Connection::Connection(const Options& options, Host host, std::string application, Memory& memory)
+    : options_(options), host_(host), application_(std::move(application)), held_(memory) {}
 
 Connection::~Connection() {
     close();
@@ -56,6 +57,7 @@ void Connection::close() noexcept {
     if (connection_ != nullptr) PQfinish(connection_);
     connection_ = nullptr;
     copy_.clear();
+    held_.set(0);
 }
 
 void Connection::restart_clock() {
@@ -127,7 +129,13 @@ void Connection::connect() {
     }
     const std::string message = one_line(PQerrorMessage(connection_));
     const std::string state = sqlstate_in(message);
+    // libpq gives up by itself then, without a code: what is missing stays missing.
+    const bool needs_password = PQconnectionNeedsPassword(connection_) != 0;
     close();
+    if (needs_password)
+        throw ServerError(ErrorKind::fatal, state,
+                          message + ": the server asks for a password. Give one in `connection` "
+                                    "(${credential:…}), or in libpq's own file");
     throw ServerError(kind_of(state), state, message + std::string(remedy_of(state)));
 }
 
@@ -282,9 +290,11 @@ void Connection::copy_put(std::string_view rows) {
         copy_begin(sql);
     }
     restart_clock();
-    constexpr std::size_t piece_max = 1024 * 1024;  // libpq keeps what the socket does not take
+    constexpr std::size_t beside = 8 * 1024;  // what may be left of the last piece
     while (!rows.empty()) {
-        const std::string_view piece = rows.substr(0, piece_max);
+        const std::string_view piece = rows.substr(0, options_.copy_piece_max);
+        // libpq keeps what the socket does not take, in a buffer that doubles and never shrinks.
+        held_.at_least(std::bit_ceil(piece.size() + beside));
         const int put = PQputCopyData(connection_, piece.data(), static_cast<int>(piece.size()));
         if (put < 0) lost("copying rows");
         flush();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "plugins/postgres/errors.hpp"
+#include "plugins/postgres/memory.hpp"
 #include "plugins/postgres/options.hpp"
 #include "sluice/sink.hpp"
 
@@ -29,8 +30,8 @@ using Rows = std::vector<std::vector<std::optional<std::string>>>;
 /// connection useless, the connection is closed, and the server rolls back what was open.
 class Connection {
  public:
-    /// `options` and `host` outlive it.
-    Connection(const Options& options, Host host, std::string application);
+    /// `options`, `host` and `memory` outlive it.
+    Connection(const Options& options, Host host, std::string application, Memory& memory);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -70,6 +71,7 @@ class Connection {
     const Options& options_;
     Host host_;
     std::string application_;
+    Memory::Share held_;  // by libpq, estimated
     pg_conn* connection_ = nullptr;
     std::string copy_;  // the statement of the COPY that is running
     std::chrono::steady_clock::time_point since_;

@@ -22,6 +22,12 @@ ErrorKind kind_of(std::string_view sqlstate) {
     return ErrorKind::fatal;
 }
 
+bool depends_on_others(std::string_view sqlstate) {
+    // What a value is, too large for anything, NOT NULL and CHECK: the row itself says it all.
+    const std::string_view group = sqlstate.substr(0, 2);
+    return group != "22" && group != "54" && sqlstate != "23502" && sqlstate != "23514";
+}
+
 std::optional<std::uint64_t> line_of(std::string_view context) {
     // Translated by the server's language, but the number follows the table's name and a comma.
     const std::size_t copy = context.find("COPY ");

@@ -18,6 +18,10 @@ enum class ErrorKind {
 /// By SQLSTATE (appendix A of PostgreSQL's manual); empty: no answer came at all, which is retry.
 ErrorKind kind_of(std::string_view sqlstate);
 
+/// Of a refused row: whether other rows had a say in it (a key that is there twice, or not yet; a
+/// trigger), so that it may be taken once they are in.
+bool depends_on_others(std::string_view sqlstate);
+
 /// The number N in "COPY t, line N, column c: …", which counts rows from 1.
 std::optional<std::uint64_t> line_of(std::string_view context);
 

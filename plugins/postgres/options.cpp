@@ -65,4 +65,15 @@ Options read_options(const Settings& settings) {
     return options;
 }
 
+void fit_buffers(Options& options, const Config& config) {
+    constexpr std::uint64_t piece_least = 64 * 1024;
+    constexpr std::uint64_t late_least = 1024 * 1024;
+    const auto half_of = [&](std::uint64_t wanted) { return config.buffer_size(2 * wanted, 0) / 2; };
+    // libpq's buffer doubles until a piece fits.
+    const std::uint64_t pieces = 2 * options.connections;
+    options.copy_piece_max = std::max(piece_least, half_of(pieces * options.copy_piece_max) / pieces);
+    // They wait only while there is one connection, and no writer keeps rows between its calls.
+    options.late_max = std::max(late_least, half_of(options.late_max));
+}
+
 }  // namespace sluice::plugins::postgres

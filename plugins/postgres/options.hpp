@@ -68,10 +68,17 @@ struct Options {
     std::chrono::milliseconds connect_timeout{};
     std::chrono::milliseconds lock_timeout{};
     std::chrono::milliseconds timeout{};
+    // From Config::memory_max, by fit_buffers().
+    std::size_t copy_piece_max = 1 << 20;  ///< bytes that libpq gets at once: it holds up to twice as many
+    std::size_t late_max = 64 << 20;       ///< bytes of refused rows that wait for a second try
 };
 
 /// Throws std::invalid_argument when the options do not fit together. Touches no network; whether
 /// `connection` can be read is Connection's to say.
 Options read_options(const Settings& settings);
+
+/// Makes buffers smaller where the pipeline's part of memoryMax is: half of it for libpq, of all
+/// connections together, but never less than 128 KiB for each.
+void fit_buffers(Options& options, const Config& config);
 
 }  // namespace sluice::plugins::postgres

@@ -58,12 +58,16 @@ Status PostgresSink::check(const Config& config) {
 }
 
 PostgresSink::PostgresSink(Host host, const Config& config, std::optional<std::string_view> receipt)
-    : host_(host), options_(read_options(config.settings)), plan_(options_) {
+    : host_(host),
+      options_(read_options(config.settings)),
+      plan_(options_),
+      memory_(host, config.memory_max) {
+    fit_buffers(options_, config);
     check_connection_string(options_.connection);
     if (receipt) last_ = batch_of(*receipt);
     std::int64_t newest = -1;
     try {
-        target_.emplace(options_, host, config.pipeline, config.cluster_id);
+        target_.emplace(options_, host, config.pipeline, config.cluster_id, memory_);
         newest = target_->newest_batch();
     } catch (const ServerError& error) {
         if (error.kind() == ErrorKind::retry) throw Retry(error.what());
@@ -100,18 +104,22 @@ std::unique_ptr<Writer> PostgresSink::open_writer(const Range& range) {
 
 Status PostgresSink::answer_to(const ServerError& error) {
     if (error.kind() != ErrorKind::row) return plain_answer(error);
-    if (target_->is_careful())
-        return Status::fatal(
-            std::string(error.what()) +
-            ". Each row was taken alone and they are refused together: the records of "
-            "this batch contradict each other in this table");
-    target_->be_careful();
+    if (!target_->be_more_careful())
+        return Status::fatal(std::string(error.what()) +
+                             ". Each row was taken, with every constraint checked at once, and the batch is "
+                             "refused: look for a trigger that defers constraints, or is deferred itself");
     return Status::retry("the server refused a row: " + std::string(error.what()) +
                          ". The batch is run again to find it");
 }
 
 Status PostgresSink::commit(std::uint64_t) {
     try {
+        if (const auto refused = target_->settle(); !refused.empty()) {
+            for (const auto& [name, why] : refused)
+                host_.refuse(name.range, name.offset, why);
+            return Status::batch_lost("the server refused " + std::to_string(refused.size()) +
+                                      " rows, and again once all others of the batch were there");
+        }
         target_->commit(batch_, last_, records_, deletes_ != 0);
     } catch (const ServerError& error) {
         return answer_to(error);
@@ -126,8 +134,10 @@ Status PostgresSink::abort(std::uint64_t) {
 }
 
 RowWriter::RowWriter(PostgresSink& sink, const Range& range)
-    : sink_(sink), lane_(range.index), encoder_(sink.plan_, range.index) {
-    rows_.reserve(put_at + put_at / 2);
+    : sink_(sink), range_(range.index), encoder_(sink.plan_, range.index), held_(sink.memory_) {
+    // With care, calls have rows of their own.
+    if (!sink.memory_.is_full() && !sink.target_->is_careful()) rows_.reserve(put_at + put_at / 2);
+    held_.set(rows_.capacity());
 }
 
 Status RowWriter::write(Records records) {
@@ -144,8 +154,9 @@ Status RowWriter::write(Records records) {
             rejections.push_back({i, std::exchange(reason, {})});
         }
     }
+    held_.set(rows_.capacity());
     try {
-        if (rows_.size() >= put_at) put();
+        if (rows_.size() >= put_at || sink_.memory_.is_full()) put();
     } catch (const ServerError& error) {
         return all_lost(sink_.answer_to(error));
     }
@@ -154,38 +165,42 @@ Status RowWriter::write(Records records) {
 
 Status RowWriter::write_carefully(Records records) {
     std::vector<Rejection> rejections;
-    std::vector<std::size_t> ends;
+    NamedRows rows;
     std::vector<std::size_t> places;
     std::string reason;
-    rows_.clear();
     for (std::size_t i = 0; i < records.size(); ++i) {
         const Record record = records[i];
         const Headers headers =
             sink_.plan_.needs_headers ? sink_.host_.headers(record) : Headers(nullptr, 0);
-        if (encoder_.append(rows_, record, headers, reason)) {
-            ends.push_back(rows_.size());
+        if (encoder_.append(rows.bytes, record, headers, reason)) {
+            rows.ends.push_back(rows.bytes.size());
+            rows.names.push_back({range_, record.offset()});
             places.push_back(i);
         } else {
             rejections.push_back({i, std::exchange(reason, {})});
         }
     }
+    held_.set(rows.memory());
     try {
-        const auto refused = sink_.target_->put_carefully(rows_, ends);
-        count_ += ends.size() - refused.size();
+        const auto refused = sink_.target_->put_carefully(rows);
+        count_ += rows.size() - refused.size();
         for (const auto& [row, why] : refused)
             rejections.push_back({places[row], why});
     } catch (const ServerError& error) {
-        rows_.clear();
+        held_.set(0);
         return all_lost(plain_answer(error));
     }
-    rows_.clear();
+    held_.set(0);
     return rejections.empty() ? Status() : Status::reject(std::move(rejections));
 }
 
 void RowWriter::put() {
     if (rows_.empty()) return;
-    sink_.target_->put(lane_, rows_);
+    sink_.target_->put(range_, rows_);
     rows_.clear();
+    if (!sink_.memory_.is_full()) return;
+    rows_.shrink_to_fit();
+    held_.set(rows_.capacity());
 }
 
 Status RowWriter::close(bool keep) {

@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "plugins/postgres/memory.hpp"
 #include "plugins/postgres/options.hpp"
 #include "plugins/postgres/row_encoder.hpp"
 #include "plugins/postgres/target.hpp"
+#include "plugins/postgres/target_name.hpp"
 #include "sluice/sink.hpp"
 
 namespace sluice::plugins::postgres {
@@ -25,6 +27,7 @@ class PostgresSink final : public Sink {
  public:
     PostgresSink(Host host, const Config& config, std::optional<std::string_view> receipt);
     static Status check(const Config& config);
+    static std::string target(const Config& config) { return target_name(read_options(config.settings)); }
 
     Status begin(const Batch& batch) override;
     std::unique_ptr<Writer> open_writer(const Range& range) override;
@@ -41,6 +44,7 @@ class PostgresSink final : public Sink {
     Host host_;
     Options options_;
     RowPlan plan_;
+    Memory memory_;
     std::optional<Target> target_;
     BatchId batch_;
     std::int64_t last_ = -1;  // newest batch that the checkpoint knows of
@@ -49,7 +53,7 @@ class PostgresSink final : public Sink {
 };
 
 /// Makes rows of one range and hands them on in pieces. While a refused row is being looked for,
-/// each call is kept, or refused by name, before it returns.
+/// each row of a call is kept, refused by name, or put off until commit() before the call returns.
 class RowWriter final : public Writer {
  public:
     RowWriter(PostgresSink& sink, const Range& range);
@@ -60,12 +64,14 @@ class RowWriter final : public Writer {
     Status write_carefully(Records records);
     void put();
 
-    static constexpr std::size_t put_at = 256 * 1024;  // bytes
+    /// Bytes; less where the sink holds more than it may.
+    static constexpr std::size_t put_at = 256 * 1024;
 
     PostgresSink& sink_;
-    std::size_t lane_;
+    std::uint32_t range_;
     RowEncoder encoder_;
     std::string rows_;
+    Memory::Share held_;  // by rows_, or the rows of the call that is running
     std::uint64_t count_ = 0;
 };
 

@@ -135,6 +135,13 @@ std::string Sql::copy_into(std::string_view table, bool is_staging) const {
     return text + ") FROM STDIN";
 }
 
+std::string Sql::same_key(const std::string& one, const std::string& other) const {
+    std::string same;
+    for (const std::size_t place : key_)
+        same += " AND " + one + '.' + columns_[place] + " = " + other + '.' + columns_[place];
+    return same;
+}
+
 std::string Sql::newest_rows(const std::vector<std::string>& staging) const {
     std::string rows = "SELECT DISTINCT ON (" + key_list_ + ") * FROM ";
     if (staging.size() == 1) {
@@ -170,14 +177,34 @@ std::vector<std::string> Sql::merge(const std::vector<std::string>& staging,
     }
     const std::string rows = newest_rows(staging);
     if (has_deletes) {
-        std::string same;
-        for (const std::size_t place : key_)
-            same += " AND target." + columns_[place] + " = newest." + columns_[place];
         statements.push_back("DELETE FROM " + target_ + " AS target USING (" + rows +
-                             ") AS newest WHERE newest._sluice_delete" + same);
+                             ") AS newest WHERE newest._sluice_delete" + same_key("target", "newest"));
     }
     statements.push_back(upsert_from(rows));
     return statements;
+}
+
+std::string Sql::create_merged(std::string_view table) const {
+    const std::string name(table);
+    // Unique: the planner, who knows nothing else of it, then expects one row of a key.
+    return "CREATE TEMPORARY TABLE " + name + " ON COMMIT DROP AS SELECT " + key_list_ +
+           ", 0::bigint AS _sluice_offset, 0::bigint AS _sluice_range FROM " + target_ +
+           " WITH NO DATA; CREATE UNIQUE INDEX ON " + name + " (" + key_list_ + ')';
+}
+
+std::string Sql::drop_older(std::string_view staging, std::string_view merged) const {
+    return "DELETE FROM " + std::string(staging) + " AS staged USING " + std::string(merged) +
+           " AS merged WHERE (merged._sluice_offset, merged._sluice_range) > (staged._sluice_offset, "
+           "staged._sluice_range)" +
+           same_key("merged", "staged");
+}
+
+std::string Sql::note_merged(const std::string& staging, std::string_view merged) const {
+    const std::string list = key_list_ + ", _sluice_offset, _sluice_range";
+    return "INSERT INTO " + std::string(merged) + " (" + list + ") SELECT " + list + " FROM (" +
+           newest_rows({staging}) + ") AS newest ON CONFLICT (" + key_list_ +
+           ") DO UPDATE SET _sluice_offset = EXCLUDED._sluice_offset, _sluice_range = "
+           "EXCLUDED._sluice_range";
 }
 
 }  // namespace sluice::plugins::postgres

@@ -51,7 +51,14 @@ class Sql {
                                                  bool has_deletes) const;
     [[nodiscard]] std::string upsert_from(std::string_view rows) const;
 
+    /// Where a batch is merged in pieces: the newest offset of each key so far, in a temporary table.
+    [[nodiscard]] std::string create_merged(std::string_view table) const;
+    /// Takes rows away from `staging` that are older than what was merged.
+    [[nodiscard]] std::string drop_older(std::string_view staging, std::string_view merged) const;
+    [[nodiscard]] std::string note_merged(const std::string& staging, std::string_view merged) const;
+
  private:
+    [[nodiscard]] std::string same_key(const std::string& one, const std::string& other) const;
     [[nodiscard]] std::string newest_rows(const std::vector<std::string>& staging) const;
 
     Mode mode_;

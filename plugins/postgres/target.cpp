@@ -1,6 +1,7 @@
 #include "plugins/postgres/target.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/failpoint.hpp"
 #include "plugins/postgres/row_search.hpp"
@@ -9,7 +10,7 @@ namespace sluice::plugins::postgres {
 namespace {
 
 constexpr const char* temporary_stage = "pg_temp.\"_sluice_stage\"";
-constexpr const char* temporary_probe = "pg_temp.\"_sluice_probe\"";
+constexpr const char* temporary_merged = "pg_temp.\"_sluice_merged\"";
 /// That they are all bad, each by itself, is not likely any more.
 constexpr std::size_t many_rows = 100;
 /// Rows of sluice_batches kept per pipeline and table.
@@ -21,10 +22,26 @@ std::string first_value(const Rows& rows) {
 
 }  // namespace
 
+std::string_view NamedRows::part(std::size_t at, std::size_t count) const {
+    const std::size_t from = at == 0 ? 0 : ends[at - 1];
+    return std::string_view(bytes).substr(from, ends[at + count - 1] - from);
+}
+
+void NamedRows::add(std::string_view row, RecordName name) {
+    bytes += row;
+    ends.push_back(bytes.size());
+    names.push_back(name);
+}
+
+std::size_t NamedRows::memory() const {
+    if (ends.empty()) return 0;
+    return bytes.capacity() + ends.capacity() * sizeof(std::size_t) + names.capacity() * sizeof(RecordName);
+}
+
 /// One of several connections, and its staging table.
 struct Target::Lane {
-    Lane(const Options& options, Host host, const std::string& application)
-        : connection(options, host, application) {}
+    Lane(const Options& options, Host host, const std::string& application, Memory& memory)
+        : connection(options, host, application, memory) {}
 
     std::mutex mutex;
     Connection connection;
@@ -34,12 +51,14 @@ struct Target::Lane {
 };
 
 Target::Target(const Options& options, Host host, std::string_view pipeline,
-               std::string_view cluster)
+               std::string_view cluster, Memory& memory)
     : options_(options),
       host_(host),
       pipeline_(pipeline),
       cluster_(cluster),
-      main_(options, host, "sluice " + pipeline_) {
+      memory_(memory),
+      main_(options, host, "sluice " + pipeline_, memory),
+      late_held_(memory) {
     connect();
 }
 
@@ -240,7 +259,7 @@ bool Target::begin(const BatchId& batch, std::int64_t last) {
                                  "another database). Restore what belongs together, or give the "
                                  "pipeline another table"
                                : ": another daemon wrote it. Stop one of the two"));
-    careful_ = careful_next_;
+    care_ = care_next_;
     if (!is_direct()) open_lanes();
     return false;
 }
@@ -252,7 +271,7 @@ void Target::open_lanes() {
             "1000)::bigint"));
         for (std::size_t i = 0; i < options_.connections; ++i)
             lanes_.push_back(
-                std::make_unique<Lane>(options_, host_, "sluice " + pipeline_ + " writer"));
+                std::make_unique<Lane>(options_, host_, "sluice " + pipeline_ + " writer", memory_));
     }
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
         Lane& lane = *lanes_[i];
@@ -282,10 +301,10 @@ void Target::begin_transaction() {
     main_.exec("BEGIN");
     in_transaction_ = true;
     // Deferred constraints speak at each statement then, and so name the row.
-    if (careful_) main_.exec("SET CONSTRAINTS ALL IMMEDIATE");
+    if (care_ == Care::deferred) main_.exec("SET CONSTRAINTS ALL IMMEDIATE");
     if (options_.mode == Mode::upsert) {
         main_.exec(sql_->create_staging(temporary_stage, true));
-        if (careful_) main_.exec(sql_->create_staging(temporary_probe, true));
+        if (is_careful()) main_.exec(sql_->create_merged(temporary_merged));
     }
 }
 
@@ -319,26 +338,26 @@ void Target::put(std::size_t lane_index, std::string_view rows) {
 void Target::attempt(std::string_view rows) {
     const bool stages = options_.mode == Mode::upsert;
     main_.exec("SAVEPOINT rows");
-    main_.copy_begin(sql_->copy_into(stages ? temporary_probe : sql_->target(), stages));
+    main_.copy_begin(sql_->copy_into(stages ? temporary_stage : sql_->target(), stages));
     main_.copy_put(rows);
     main_.copy_end();
     if (stages) {
-        // Tried now for the sake of its errors; done in the commit, when the newest row is known.
-        main_.exec("SAVEPOINT merge");
-        for (const std::string& statement : sql_->merge({temporary_probe}, true))
+        // Merged to stay: rows of later calls may need these, or a key that these give up. A range that is
+        // read beside this one may have brought a newer row already.
+        main_.exec(sql_->drop_older(temporary_stage, temporary_merged));
+        for (const std::string& statement : sql_->merge({temporary_stage}, true))
             main_.exec(statement);
-        main_.exec("ROLLBACK TO SAVEPOINT merge; INSERT INTO " + std::string(temporary_stage) +
-                   " SELECT * FROM " + temporary_probe + "; TRUNCATE " + temporary_probe);
+        main_.exec(sql_->note_merged(temporary_stage, temporary_merged) + "; TRUNCATE " + temporary_stage);
     }
     main_.exec("RELEASE SAVEPOINT rows");
 }
 
-void Target::check_table_takes_any(const std::vector<RefusedRow>& refused, bool by_trigger) {
-    // The server's own refusals have the row's values in their detail: these differ.
-    const std::string& reason = refused.front().second;
-    bool takes_none = by_trigger && std::all_of(refused.begin(), refused.end(), [&](const RefusedRow& row) {
-                          return row.second == reason;
-                      });
+void Target::check_table_takes_any(const std::vector<Refusal>& refused) {
+    // The server's own refusals have the row's values in their detail: these differ. P0 is RAISE.
+    const std::string& reason = refused.front().reason;
+    bool takes_none = std::all_of(refused.begin(), refused.end(), [&](const Refusal& row) {
+        return row.sqlstate.substr(0, 2) == "P0" && row.reason == reason;
+    });
     if (!takes_none) {
         try {
             attempt("");  // triggers for each statement speak without a row, too
@@ -356,35 +375,86 @@ void Target::check_table_takes_any(const std::vector<RefusedRow>& refused, bool 
                               "right, and start the pipeline again");
 }
 
-std::vector<RefusedRow> Target::put_carefully(std::string_view rows,
-                                              const std::vector<std::size_t>& ends) {
-    std::vector<RefusedRow> refused;
+std::vector<Target::Refusal> Target::try_rows(const NamedRows& rows) {
+    std::vector<Refusal> refused;
+    for (RowSearch search(rows.size()); !search.is_done();) {
+        const std::size_t at = search.at();
+        try {
+            attempt(rows.part(at, search.size()));
+            search.taken();
+        } catch (const ServerError& error) {
+            if (error.kind() != ErrorKind::row || !main_.is_open()) throw;
+            main_.exec("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
+            if (!search.refused(error.line())) continue;
+            refused.push_back({at, error.what(), error.sqlstate()});
+            // Thousands of them take longer than the daemon waits.
+            if (refused.size() >= many_rows && host_.stopping())
+                throw ServerError(ErrorKind::retry, "", "stopped while refused rows were looked for");
+        }
+    }
+    return refused;
+}
+
+void Target::try_later(std::string_view row, RecordName name, const std::string& reason) {
+    if (late_.size() != 0 && late_.memory() + row.size() > options_.late_max)
+        throw ServerError(ErrorKind::fatal, "",
+                          sql_->target() + " refuses too many rows of this batch to keep them for a second try: " +
+                              std::to_string(late_.size()) + " rows, " + std::to_string(late_.memory() >> 20) +
+                              " MiB. The last one: " + reason +
+                              ". Put the table right, and start the pipeline again; where the rows are at fault, "
+                              "raise memoryMax, or lower maxOffsetsPerTrigger and plan anew (`sluice batches "
+                              "replan`)");
+    late_.add(row, name);
+    late_held_.set(late_.memory());
+}
+
+std::vector<RefusedRow> Target::put_carefully(const NamedRows& rows) {
+    std::vector<RefusedRow> named;
     const std::lock_guard lock(mutex_);
     if (broken_) throw *broken_;
     try {
         begin_transaction();
-        const std::size_t count = ends.size();
-        const auto start_of = [&](std::size_t row) { return row == 0 ? 0 : ends[row - 1]; };
-        bool by_trigger = true;
-        for (RowSearch search(count); !search.is_done();) {
-            const std::size_t at = search.at();
-            try {
-                attempt(rows.substr(start_of(at), ends[at + search.size() - 1] - start_of(at)));
-                search.taken();
-            } catch (const ServerError& error) {
-                if (error.kind() != ErrorKind::row || !main_.is_open()) throw;
-                main_.exec("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
-                if (!search.refused(error.line())) continue;
-                refused.emplace_back(at, error.what());
-                by_trigger = by_trigger && error.sqlstate().substr(0, 2) == "P0";  // RAISE
+        const std::vector<Refusal> refused = try_rows(rows);
+        if (rows.size() >= many_rows && refused.size() == rows.size()) check_table_takes_any(refused);
+        for (const Refusal& each : refused) {
+            if (depends_on_others(each.sqlstate)) {
+                try_later(rows.part(each.row, 1), rows.names[each.row], each.reason);
+            } else {
+                named.emplace_back(each.row, each.reason);
             }
         }
-        if (count >= many_rows && refused.size() == count) check_table_takes_any(refused, by_trigger);
     } catch (const ServerError& error) {
         broken_ = error;
         throw;
     }
+    return named;
+}
+
+std::vector<RefusedRecord> Target::settle() {
+    if (broken_) throw *broken_;
+    std::vector<RefusedRecord> refused;
+    std::size_t before = 0;
+    do {
+        before = late_.size();
+        refused.clear();
+        NamedRows left;
+        const std::vector<Refusal> found = try_rows(late_);
+        // The next round goes from the other end: rows that need each other come in whichever way they stand.
+        for (auto each = found.rbegin(); each != found.rend(); ++each) {
+            const RecordName name = late_.names[each->row];
+            left.add(late_.part(each->row, 1), name);
+            refused.emplace_back(name, each->reason);
+        }
+        std::swap(late_, left);  // an assignment may keep the larger buffer
+        late_held_.set(late_.memory());
+    } while (!refused.empty() && refused.size() < before);
     return refused;
+}
+
+bool Target::be_more_careful() {
+    if (care_ == Care::deferred) return false;
+    if (care_next_ == care_) care_next_ = care_ == Care::none ? Care::rows : Care::deferred;
+    return true;
 }
 
 void Target::note(const BatchId& batch, std::int64_t last, std::uint64_t records) {
@@ -420,7 +490,8 @@ void Target::commit(const BatchId& batch, std::int64_t last, std::uint64_t recor
     std::vector<std::string> staging;
     if (is_direct()) {
         if (main_.is_copying()) main_.copy_end();
-        if (in_transaction_ && options_.mode == Mode::upsert) staging.emplace_back(temporary_stage);
+        if (in_transaction_ && options_.mode == Mode::upsert && !is_careful())
+            staging.emplace_back(temporary_stage);
     } else {
         for (auto& lane : lanes_) {
             if (lane->broken) throw *lane->broken;
@@ -439,16 +510,25 @@ void Target::commit(const BatchId& batch, std::int64_t last, std::uint64_t recor
     failpoint("postgres.commit.before_commit");
     main_.send("COMMIT");
     failpoint("postgres.commit.sent");
-    main_.receive();
+    try {
+        main_.receive();
+    } catch (const ServerError& error) {
+        // Nothing but what was deferred is left for COMMIT to check: rows alone would not show it.
+        if (error.kind() == ErrorKind::row) care_next_ = Care::deferred;
+        throw;
+    }
     failpoint("postgres.commit.after_commit");
     in_transaction_ = false;
-    careful_next_ = false;
+    care_next_ = Care::none;
 }
 
 void Target::abort() noexcept {
     main_.roll_back();
     in_transaction_ = false;
     broken_.reset();
+    NamedRows none;
+    std::swap(late_, none);
+    late_held_.set(0);
     for (auto& lane : lanes_)
         lane->connection.roll_back();
 }

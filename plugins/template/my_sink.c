@@ -80,7 +80,7 @@ static const sluice_option options[] = {
     {SLUICE_STRING("path"), SLUICE_OPTION_PATH, SLUICE_OPTION_REQUIRED, {NULL, 0}, {NULL, 0},
      SLUICE_STRING("The file that lines are appended to."), 0, 0}};
 static const sluice_sink_api api = {sizeof api, 0, NULL, open_sink, close_sink, begin, abort_it,
-                                    writer_open, writer_write, close_it, commit, NULL};
+                                    writer_open, writer_write, close_it, commit, NULL, NULL};
 static const sluice_sink_plugin plugin = {sizeof plugin, SLUICE_SINK_ABI, SLUICE_STRING("my_sink"),
     SLUICE_STRING("0.1"), SLUICE_STRING("Appends values to a file."), SLUICE_IDEMPOTENT,
     SLUICE_SINK_ORDERED, options, 1, sizeof(sluice_option), &api};

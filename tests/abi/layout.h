@@ -80,6 +80,7 @@ AT(sluice_sink_api, writer_write, 56);
 AT(sluice_sink_api, writer_close, 64);
 AT(sluice_sink_api, commit, 72);
 AT(sluice_sink_api, guarantee, 80);
+AT(sluice_sink_api, target, 88);
 AT(sluice_sink_plugin, struct_size, 0);
 AT(sluice_sink_plugin, abi, 4);
 AT(sluice_sink_plugin, name, 8);
@@ -95,6 +96,7 @@ AT(sluice_sink_plugin, api, 80);
 
 HOLDS(SLUICE_SINK_ABI == 1u);
 HOLDS(SLUICE_RECEIPT_MAX == 65536);
+HOLDS(SLUICE_TARGET_MAX == 1024);
 HOLDS(SLUICE_OK == 0 && SLUICE_ALREADY_COMMITTED == 1 && SLUICE_RETRY == 2 && SLUICE_REJECT == 3 &&
       SLUICE_FATAL == 4);
 HOLDS(SLUICE_REJECT_WHICH == 0 && SLUICE_REJECT_ALL == 1 && SLUICE_REJECT_BATCH_LOST == 2);

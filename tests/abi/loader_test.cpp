@@ -56,6 +56,8 @@ void run_wrapped(const char* name) {
     CHECK_FALSE((*plugin)->check("p", {{"timeout", "5000"}}));
     CHECK((*plugin)->check("p", {{"timeout", "5000"}}).error().message == "url is missing");
     CHECK((*plugin)->check("p", {{"timeout", "5000"}, {"url", ""}}));
+    CHECK((*plugin)->target("p", {{"timeout", "5000"}}).value() == "service/5000");
+    CHECK((*plugin)->target("p", {}).value().empty());  // it threw
 
     const std::atomic<bool> stopping{false};
     const OpenReply no_time = (*plugin)->open({"p", "c", 0, {}}, {{"timeout", "0"}}, stopping);
@@ -146,7 +148,7 @@ TEST_CASE("a plugin that breaks sink.h is refused with what is wrong and what to
         {"newer_abi", "needs sink ABI 2", "install a newer sluice"},
         {"null_api", "api is NULL", "point it to"},
         {"small_api", "struct_size of its api is 72", "sizeof(sluice_sink_api)"},
-        {"null_commit", "has no commit()", "only check() and guarantee() may be NULL"},
+        {"null_commit", "has no commit()", "only check(), guarantee() and target() may be NULL"},
         {"other_name", "calls itself 'somebody_else', and its file says 'other_name'",
          "rename the file to somebody_else.so"},
         {"null_name", "its name is at NULL but has 5 bytes", "SLUICE_STRING"},

@@ -48,6 +48,9 @@ class WrappedSink final : public sluice::Sink {
         if (config.settings.has("url")) return sluice::Status::ok();
         return sluice::Status::fatal("url is missing");
     }
+    static std::string target(const sluice::Config& config) {
+        return "service/" + std::string(config.settings.string("timeout"));
+    }
     sluice::Status begin(const sluice::Batch& batch) override {
         if (batch.is_rerun) return sluice::Status::already_committed(receipt_);
         return {};

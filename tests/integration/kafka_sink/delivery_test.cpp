@@ -227,6 +227,31 @@ TEST_CASE("a batch that may be there stops when its marker may be forgotten, unt
     CHECK(mirror.wrong() == "");
 }
 
+TEST_CASE("a batch that was committed under one transactional id is not written again under another") {
+    Mirror mirror("other-id", 1'000, "unlimited");
+    const std::string under_the_old = mirror.pipeline.sink;
+    const std::string under_the_new = under_the_old + "transactionalId: other-" + mirror.topic + "\n";
+    DaemonProcess daemon(mirror.folder.path(), mirror.yaml());
+    daemon.start({{"SLUICE_FAILPOINT", "kafka.commit.after_commit"}});
+    const auto killed = daemon.wait();
+    REQUIRE(killed);
+    REQUIRE_MESSAGE(killed->signal == SIGKILL, daemon.log());
+    const auto start_with = [&](const std::string& sink) {
+        mirror.pipeline.sink = sink;
+        daemon.set_yaml(mirror.yaml());
+        daemon.start();
+    };
+    start_with(under_the_new);
+    stop_with(daemon, "batch 0 may have been committed under transactionalId sluice-" + mirror.topic);
+    start_with(under_the_old);
+    finish(daemon);
+    mirror.source.produce_numbers(mirror.topic, 1, 10);
+    start_with(under_the_new);
+    finish(daemon);
+    CHECK(daemon.log().find("It is written again") == std::string::npos);
+    CHECK(mirror.wrong() == "");
+}
+
 TEST_CASE("without transactions records arrive too, and the log says what that means") {
     const Mirror mirror("idempotent", 5'000, "1000", "transactions: false\n");
     DaemonProcess daemon(mirror.folder.path(), mirror.yaml());

@@ -73,6 +73,27 @@ TEST_CASE("a batch is there with its row in sluice_batches, from one connection 
     }
 }
 
+TEST_CASE("what libpq buffers is told, and is less where the pipeline's part of memoryMax is") {
+    const auto held = [](std::uint64_t memory_max) {
+        const std::string table = unique_table("memory");
+        TestCheckpoint checkpoint;
+        SinkRun sink(settings_for(table), checkpoint, memory_max);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        const TestPlan plan{{0, 0, 1000}};
+        REQUIRE(sink.begin(plan).status == sink::Status::ok);
+        const std::string value(2048, 'v');  // 2 MiB in one call
+        const auto record_at = [&](std::int32_t, std::int64_t) { return TestRecord{"k", value}; };
+        REQUIRE(sink.write(plan, record_at).status == sink::Status::ok);
+        const std::uint64_t now = sink.memory_held.load();
+        REQUIRE(sink.commit().status == sink::Status::ok);
+        sink.close();
+        CHECK(sink.memory_held.load() == 0);
+        return now;
+    };
+    CHECK(held(0) == (2U << 20));
+    CHECK(held(1U << 20) == (512U << 10));
+}
+
 TEST_CASE("an aborted batch leaves nothing, and comes again whole") {
     Database database;
     for (const char* connections : {"1", "2"}) {

@@ -99,6 +99,133 @@ TEST_CASE("constraints without a line in COPY's context are found by halves, def
     CHECK(database.value("SELECT count(*) FROM " + table) == "1999");
 }
 
+TEST_CASE("beside a bad record, a row gets the unique value that another row gives up in the same batch") {
+    Database database;
+    for (const char* connections : {"1", "2"}) {
+        for (const bool gives_up_first : {true, false}) {
+            CAPTURE(connections);
+            CAPTURE(gives_up_first);
+            const std::string table = unique_table("handover");
+            database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n integer UNIQUE)");
+            TestCheckpoint checkpoint;
+            SinkRun sink(numbers_settings(table, "upsert", connections), checkpoint);
+            REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+            REQUIRE(sink.batch({{0, 0, 1}}, numbers_with({})).status == sink::Status::ok);
+            // Key 0 has n = 0, and goes; another key gets it. They are in different calls.
+            const std::int64_t gone = gives_up_first ? 1 : 1500;
+            const std::int64_t heir = gives_up_first ? 1500 : 1;
+            const auto plain = numbers_with({{heir, R"({"n":0})"}, {2000, R"({"n":"x"})"}});
+            const auto reply = sink.batch(
+                {{0, 1, 2001}},
+                [&](std::int32_t partition, std::int64_t at) {
+                    return at == gone ? TestRecord{"0", std::nullopt} : plain(partition, at);
+                },
+                false, 1);
+            REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+            CHECK(sink.retried.size() == 1);
+            CHECK(sink.lost == 0);
+            CHECK(sink.refused.size() == 1);
+            CHECK(sink.refused.count(2000) == 1);
+            CHECK(database.value("SELECT id FROM " + table + " WHERE n = 0") == std::to_string(heir));
+            CHECK(database.value("SELECT count(*) FROM " + table) == "1998");
+        }
+    }
+}
+
+TEST_CASE("beside a bad record, rows find the rows they refer to, in whichever call these come") {
+    Database database;
+    for (const char* mode : {"append", "upsert"}) {
+        CAPTURE(mode);
+        const std::string table = unique_table("tree");
+        database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n bigint REFERENCES " + table + ")");
+        TestCheckpoint checkpoint;
+        SinkRun sink(numbers_settings(table, mode, "1"), checkpoint);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        const std::map<std::int64_t, std::string> parents{
+            {1500, R"({"n":3})"}, {2, R"({"n":1700})"}, {1999, R"({"n":5000})"}};
+        const auto reply = sink.batch(
+            {{0, 0, 2000}},
+            [&](std::int32_t, std::int64_t at) {
+                const auto found = parents.find(at);
+                return TestRecord{std::to_string(at), found == parents.end() ? R"({"n":null})" : found->second};
+            },
+            false, 1);
+        REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+        CHECK(sink.retried.size() == 1);
+        CHECK(sink.lost == 1);  // who refers to nothing is known once all are there
+        CHECK(sink.refused.size() == 1);
+        CHECK_MESSAGE(mentions(sink.refused[1999], "foreign key"), sink.refused[1999]);
+        CHECK(database.value("SELECT count(*) || ' ' || count(n) FROM " + table) == "1999 2");
+    }
+}
+
+TEST_CASE("beside a bad record, what the table defers to the commit is checked there") {
+    Database database;
+    for (const bool lacks_parent : {false, true}) {
+        CAPTURE(lacks_parent);
+        const std::string table = unique_table("deferred");
+        database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n bigint REFERENCES " + table +
+                     " DEFERRABLE INITIALLY DEFERRED)");
+        TestCheckpoint checkpoint;
+        SinkRun sink(numbers_settings(table, "append", "1"), checkpoint);
+        REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+        // Each row refers to itself; but for 0, whose parent is in the next call.
+        std::map<std::int64_t, std::string> others{{0, R"({"n":1500})"}, {1999, R"({"n":"x"})"}};
+        if (lacks_parent) others[1998] = R"({"n":5000})";
+        const auto reply = sink.batch({{0, 0, 2000}}, numbers_with(others), false, 2);
+        REQUIRE_MESSAGE(reply.status == sink::Status::ok, reply.message);
+        CHECK(sink.retried.size() == (lacks_parent ? 2 : 1));
+        CHECK(sink.lost == (lacks_parent ? 1 : 0));
+        CHECK(sink.refused.size() == (lacks_parent ? 2 : 1));
+        CHECK(sink.refused.count(1999) == 1);
+        CHECK(sink.refused.count(1998) == (lacks_parent ? 1 : 0));
+        CHECK(database.value("SELECT n FROM " + table + " WHERE id = 0") == "1500");
+        CHECK(database.value("SELECT count(*) FROM " + table) == (lacks_parent ? "1998" : "1999"));
+    }
+}
+
+TEST_CASE("beside a bad record, the newest row of a key wins too, in whichever order ranges are read") {
+    Database database;
+    const std::string table = unique_table("newest");
+    database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n integer)");
+    TestCheckpoint checkpoint;
+    SinkRun sink(numbers_settings(table, "upsert", "1"), checkpoint);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto record_at = [](std::int32_t, std::int64_t at) {
+        const std::string key = std::to_string(at % 100);
+        if (at == 7) return TestRecord{key, std::nullopt};
+        return TestRecord{key, at == 1500 ? R"({"n":"x"})" : "{\"n\":" + std::to_string(at) + "}"};
+    };
+    const TestPlan plan{{0, 0, 1000}, {0, 1000, 2000}};
+    REQUIRE(sink.batch(plan, record_at).status == sink::Status::retry);
+    REQUIRE(sink.begin(plan, true).status == sink::Status::ok);
+    CHECK(sink.write({plan[1]}, record_at).status == sink::Status::ok);
+    CHECK(sink.write({plan[0]}, record_at).status == sink::Status::ok);
+    const auto committed = sink.commit();
+    REQUIRE_MESSAGE(committed.status == sink::Status::ok, committed.message);
+    CHECK(sink.refused.count(1500) == 1);
+    CHECK(database.value("SELECT count(*) || ' ' || min(n) || ' ' || max(n) FROM " + table) == "100 1900 1999");
+}
+
+TEST_CASE("more refused rows than can be kept for a second try stop the pipeline") {
+    Database database;
+    const std::string table = unique_table("repeats");
+    database.run("CREATE TABLE " + table + " (id bigint PRIMARY KEY, n text)");
+    TestCheckpoint checkpoint;
+    SinkRun sink(numbers_settings(table, "append", "1"), checkpoint, 1);
+    REQUIRE_MESSAGE(sink.opened.status == sink::Status::ok, sink.opened.message);
+    const auto reply = sink.batch(
+        {{0, 0, 3}},
+        [](std::int32_t, std::int64_t) {
+            return TestRecord{"1", "{\"n\":\"" + std::string(600'000, 'a') + "\"}"};
+        },
+        false, 1);
+    CHECK_MESSAGE(reply.status == sink::Status::fatal, reply.message);
+    CHECK_MESSAGE(mentions(reply.message, "second try: 1 rows"), reply.message);
+    CHECK_MESSAGE(mentions(reply.message, "raise memoryMax"), reply.message);
+    CHECK(database.value("SELECT count(*) FROM " + table) == "0");
+}
+
 TEST_CASE("what the plugin itself refuses does not cost the batch") {
     const std::string table = unique_table("which");
     TestCheckpoint checkpoint;
@@ -132,6 +259,7 @@ TEST_CASE("a table, column, right or password that is missing stops the pipeline
     refusal({}, "add the column to the table");
     database.run("DROP ROLE IF EXISTS locked; CREATE ROLE locked LOGIN PASSWORD 'secret'");
     refusal({{"connection", Database::address("locked:wrong")}}, "password authentication failed");
+    refusal({{"connection", Database::address("locked")}}, "the server asks for a password");
     database.run("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN");
     database.run("GRANT SELECT ON " + table + " TO reader");
     refusal({{"connection", Database::address("reader")}, {"columns", R"({"key":"key"})"}},

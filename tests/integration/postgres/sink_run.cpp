@@ -27,11 +27,12 @@ TestRecord plain_record(std::int32_t partition, std::int64_t offset) {
     return {"k", std::to_string(partition) + "@" + std::to_string(offset)};
 }
 
-SinkRun::SinkRun(const sink::Settings& settings, TestCheckpoint& checkpoint)
+SinkRun::SinkRun(const sink::Settings& settings, TestCheckpoint& checkpoint, std::uint64_t memory_max)
     : checkpoint_(checkpoint) {
-    sink::OpenReply reply = postgres_plugin().open(
-        {checkpoint.pipeline, checkpoint.cluster, checkpoint.next_batch, checkpoint.receipt},
-        settings, stopping_);
+    sink::OpenReply reply =
+        postgres_plugin().open({checkpoint.pipeline, checkpoint.cluster, checkpoint.next_batch,
+                                checkpoint.receipt, memory_max, &memory_held},
+                               settings, stopping_);
     opened = reply.reply;
     sink_ = std::move(reply.sink);
     if (sink_ && !checkpoint.receipt) checkpoint.receipt = opened.receipt;
@@ -66,24 +67,32 @@ sink::Reply SinkRun::write(const TestPlan& plan, const RecordAt& record_at) {
             if (!opened_writer.writer)
                 return note(opened_writer.reply.status, opened_writer.reply.message);
             std::vector<TestRecord> records;
+            std::vector<std::int64_t> offsets;
             std::vector<sluice_record> raw_records;
             for (std::int64_t at = range.from; at < range.until;) {
                 records.clear();
+                offsets.clear();
                 raw_records.clear();
-                for (; at < range.until && records.size() < 1000; ++at)
+                for (; at < range.until && records.size() < 1000; ++at) {
+                    if (const auto known = known_.find({range.index, at}); known != known_.end()) {
+                        const std::lock_guard lock(mutex);
+                        refused[at] = known->second;
+                        continue;
+                    }
                     records.push_back(record_at(range.partition, at));
-                const std::int64_t first = at - static_cast<std::int64_t>(records.size());
+                    offsets.push_back(at);
+                }
+                if (records.empty()) break;
                 for (std::size_t i = 0; i < records.size(); ++i)
                     raw_records.push_back({raw(records[i].key), raw(records[i].value),
-                                           SLUICE_STRING("orders"),
-                                           first + static_cast<std::int64_t>(i), 1'700'000'000'000,
+                                           SLUICE_STRING("orders"), offsets[i], 1'700'000'000'000,
                                            range.partition, SLUICE_TIMESTAMP_CREATE, nullptr});
                 const sink::WriteReply reply = opened_writer.writer->write(raw_records);
                 if (reply.status == sink::Status::reject) {
                     CHECK(reply.reject_kind == SLUICE_REJECT_WHICH);
                     const std::lock_guard lock(mutex);
                     for (const sink::Reject& reject : reply.rejects)
-                        refused[first + static_cast<std::int64_t>(reject.index)] = reject.reason;
+                        refused[offsets[reject.index]] = reject.reason;
                 } else if (reply.status != sink::Status::ok) {
                     (void)opened_writer.writer->close(false);
                     return note(reply.status, reply.message);
@@ -113,9 +122,10 @@ sink::Reply SinkRun::abort() {
 
 sink::Reply SinkRun::batch(const TestPlan& plan, const RecordAt& record_at, bool is_rerun,
                            int retries) {
-    for (int attempt = 0;; ++attempt) {
+    known_.clear();
+    for (int attempt = 0;; is_rerun = true) {
         refused.clear();
-        sink::Reply reply = begin(plan, is_rerun || attempt > 0);
+        sink::Reply reply = begin(plan, is_rerun);
         const bool begun = reply.status == sink::Status::ok;
         if (reply.status == sink::Status::already_committed) {
             checkpoint_.receipt = reply.receipt;
@@ -126,7 +136,15 @@ sink::Reply SinkRun::batch(const TestPlan& plan, const RecordAt& record_at, bool
         if (begun && reply.status == sink::Status::ok) reply = commit();
         if (reply.status == sink::Status::ok) return reply;
         if (begun) CHECK(abort().status == sink::Status::ok);
-        if (reply.status != sink::Status::retry || attempt == retries) return reply;
+        if (reply.status == sink::Status::reject) {
+            const std::size_t before = known_.size();
+            for (const sink::Refused& record : reply.refused)
+                known_[{record.range_index, record.offset}] = record.reason;
+            if (known_.size() == before) return reply;
+            ++lost;
+            continue;
+        }
+        if (reply.status != sink::Status::retry || attempt++ == retries) return reply;
         retried.push_back(reply.message);
     }
 }

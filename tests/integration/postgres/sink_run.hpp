@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/sink/plugin.hpp"
@@ -41,8 +42,8 @@ const sink::Plugin& postgres_plugin();
 
 class SinkRun {
  public:
-    /// Opens at once; `opened` says how that went.
-    SinkRun(const sink::Settings& settings, TestCheckpoint& checkpoint);
+    /// Opens at once; `opened` says how that went. `memory_max`: what the sink may buffer; 0: no bound.
+    SinkRun(const sink::Settings& settings, TestCheckpoint& checkpoint, std::uint64_t memory_max = 0);
 
     sink::Reply opened;
 
@@ -52,8 +53,8 @@ class SinkRun {
     sink::Reply write(const TestPlan& plan, const RecordAt& record_at);
     sink::Reply commit();
     sink::Reply abort();
-    /// A whole batch. RETRY leads to abort and begin again, at most `retries` times. The checkpoint
-    /// moves on when it is done.
+    /// A whole batch. RETRY leads to abort and begin again, at most `retries` times; REJECT of the commit
+    /// to the same without the records it named. The checkpoint moves on when it is done.
     sink::Reply batch(const TestPlan& plan, const RecordAt& record_at, bool is_rerun = false,
                       int retries = 0);
     /// Without closing it nicely: what happens to a sink whose daemon dies is up to the kernel.
@@ -61,11 +62,15 @@ class SinkRun {
 
     std::map<std::int64_t, std::string> refused;  ///< by offset
     std::vector<std::string> retried;             ///< why
+    int lost = 0;                                 ///< attempts that ended with REJECT of the commit
+    std::atomic<std::uint64_t> memory_held{0};    ///< as the sink says
 
  private:
     std::vector<sink::Range> ranges_of(const TestPlan& plan) const;
 
     TestCheckpoint& checkpoint_;
+    /// Of the batch, by range and offset: the records that its commit named, and why. They are not written again.
+    std::map<std::pair<std::uint32_t, std::int64_t>, std::string> known_;
     std::atomic<bool> stopping_{false};
     std::unique_ptr<sink::Sink> sink_;
 };

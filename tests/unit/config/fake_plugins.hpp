@@ -39,6 +39,17 @@ class FakePlugin : public sink::Plugin {
         }
         return {};
     }
+    /// Of postgres, what follows the user of `connection`, and the table; "nameless" is a table that breaks sink.h.
+    Result<std::string> target(const std::string&, const sink::Settings& settings) const override {
+        if (name_ != "postgres") return std::string();
+        const std::string& connection = settings.at("connection");
+        const std::string& table = settings.at("table");
+        if (table == "nameless") {
+            return Error{ErrorCode::configuration, "plugin 'postgres' has no name for " + connection +
+                                                       ": this is a bug in the plugin"};
+        }
+        return connection.substr(connection.find('@') + 1) + ' ' + table;
+    }
     sink::OpenReply open(const sink::SinkContext&, const sink::Settings&,
                          const std::atomic<bool>&) const override {
         return {{sink::Status::fatal, "a fake is never opened", {}}, nullptr};

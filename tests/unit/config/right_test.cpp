@@ -94,7 +94,7 @@ TEST_CASE("the smallest configuration gets every default") {
 
 TEST_CASE("every key of the top level arrives") {
     const Config config = config_of(
-        "dataDir: state/\npluginDir: ../plugins\nhttp: {listen: '[::1]:0', write: token}\n"
+        "dataDir: state/\npluginDir: ../plugins\nhttp: {listen: '[::1]:0', write: open}\n"
         "controlSocket: /run/x.sock\nworkers: 3\nmemoryMax: 1GiB\n"
         "consumers: {capacity: 4, idleTimeout: 90s}\nhistory: {age: 2h, size: 5MiB}\n"
         "shutdownTimeout: 0s\n" +
@@ -102,7 +102,7 @@ TEST_CASE("every key of the top level arrives") {
     CHECK(config.data_dir == "/etc/sluice/state");
     CHECK(config.plugin_dir == "/etc/plugins");
     CHECK(config.http_listen == "[::1]:0");
-    CHECK(config.http_write == "token");
+    CHECK(config.http_write == "open");
     CHECK(config.control_socket == "/run/x.sock");
     CHECK(config.workers == 3);
     CHECK(config.memory_max == 1ULL << 30);
@@ -273,6 +273,22 @@ TEST_CASE("the target of a sink names everything but its secrets") {
     CHECK(sink.target.find("letmein") == std::string::npos);
     CHECK(sink.target == sink_of("{plugin: database, password: other, url: db}").target);
     CHECK(sink.target != sink_of("{plugin: database, url: db2}").target);
+}
+
+TEST_CASE("a table of one name may be in several databases, and the receipt follows the table") {
+    const std::string text =
+        one_pipeline("subscribe: [a]", "{plugin: postgres, connection: 'u:secret@a/shop', table: public.orders}") +
+        "  - name: two\n    source: {kafka.bootstrap.servers: b, subscribe: [c]}\n"
+        "    sink: {plugin: postgres, connection: 'u:secret@b/shop', table: public.orders}\n";
+    const Config config = config_of(text);
+    REQUIRE(config.pipelines.size() == 2);
+    const Sink& one = config.pipelines[0].sink;
+    const Sink& two = config.pipelines[1].sink;
+    CHECK(one.place == "a/shop public.orders");
+    CHECK(one.claimed() == "postgres a/shop public.orders");
+    CHECK(one.claimed() != two.claimed());
+    CHECK(one.target == two.target);  // a server may get another name
+    CHECK(sink_of("{plugin: database, url: db}").claimed() == sink_of("{plugin: database, url: db}").target);
 }
 
 TEST_CASE("several pipelines may share a sink that has no target") {

@@ -582,6 +582,44 @@ TEST_CASE("the guarantee with some options is what the plugin says of them, and 
     CHECK(scripted()->guarantee_with({}) == Guarantee::at_least_once);
 }
 
+TEST_CASE("a target has the name that the plugin gives it") {
+    Script script;
+    script.target = [](const sluice_config& config) {
+        CHECK(text_of(config.pipeline) == "p");
+        CHECK(config.cluster_id.size == 0);
+        return config.setting_count == 1 ? text_of(config.settings[0].value) : std::string();
+    };
+    const auto target = [](const std::string& url) {
+        const auto answer = scripted()->target("p", {{"url", url}});
+        REQUIRE(answer);
+        return *answer;
+    };
+    CHECK(target("db.example:5432/größe orders") == "db.example:5432/größe orders");
+    CHECK(target("").empty());
+    CHECK(target(std::string(SLUICE_TARGET_MAX, 'x')).size() == SLUICE_TARGET_MAX);
+}
+
+TEST_CASE("a name of a target that nobody can be shown is the plugin's mistake") {
+    Script script;
+    std::string name;
+    script.target = [&](const sluice_config&) { return name; };
+    for (const auto& [given, why] : std::vector<std::pair<std::string, std::string>>{
+             {std::string(SLUICE_TARGET_MAX + 1, 'x'), "named its target in 1025 bytes, and 1024 are allowed"},
+             {std::string("a\0b", 3), "named its target with control characters, or not in UTF-8"},
+             {"two\nlines", "named its target with control characters"},
+             {"\xff", "not in UTF-8"}}) {
+        CAPTURE(why);
+        name = given;
+        const auto answer = scripted()->target("p", {});
+        REQUIRE_FALSE(answer);
+        CHECK(answer.error().code == ErrorCode::configuration);
+        CHECK(contains(answer.error().message, why));
+        CHECK(contains(answer.error().message, "this is a bug in the plugin"));
+    }
+    script.target = [](const sluice_config&) -> std::string { throw std::runtime_error("leaked"); };
+    CHECK(contains(scripted()->target("p", {}).error().message, "threw an exception out of target() (leaked)"));
+}
+
 TEST_CASE("statuses and guarantees have the names that people read") {
     CHECK(name_of(Status::already_committed) == "already-committed");
     CHECK(name_of(Status::fatal) == "fatal");

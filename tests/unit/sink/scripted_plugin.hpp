@@ -1,6 +1,7 @@
 #pragma once
 // A plugin table in this process whose every call does what the test says.
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -38,6 +39,7 @@ struct Script {
     std::function<sluice_status(sluice_bytes*)> commit = [](sluice_bytes*) { return SLUICE_OK; };
     std::function<void()> close = [] {};
     std::function<std::int32_t(const sluice_config&)> guarantee = [](const auto&) { return SLUICE_EXACTLY_ONCE; };
+    std::function<std::string(const sluice_config&)> target = [](const auto&) { return std::string(); };
     bool gives_sink = true;
     bool gives_writer = true;
 
@@ -107,7 +109,12 @@ inline const sluice_sink_api& scripted_api() {
             Script::current->calls.push_back("commit " + std::to_string(id));
             return Script::current->commit(receipt);
         },
-        [](const sluice_config* config) -> std::int32_t { return Script::current->guarantee(*config); }};
+        [](const sluice_config* config) -> std::int32_t { return Script::current->guarantee(*config); },
+        [](const sluice_config* config, char* buffer, std::size_t capacity) -> std::size_t {
+            const std::string name = Script::current->target(*config);
+            std::copy_n(name.data(), std::min(name.size(), capacity), buffer);
+            return name.size();
+        }};
     return api;
 }
 

@@ -164,7 +164,7 @@ TEST_CASE("an option table has a bound, so that a wrong count reads nothing") {
     CHECK(contains(read_table(&table, "scripted").error().message, "256 are allowed"));
 }
 
-TEST_CASE("every function but check() and guarantee() is required") {
+TEST_CASE("every function but check(), guarantee() and target() is required") {
     sluice_sink_api api = scripted_api();
     sluice_sink_plugin table = scripted_table();
     table.api = &api;
@@ -184,6 +184,7 @@ TEST_CASE("every function but check() and guarantee() is required") {
     api = scripted_api();
     api.check = nullptr;
     api.guarantee = nullptr;
+    api.target = nullptr;
     CHECK(read_table(&table, "scripted"));
 }
 
@@ -196,4 +197,8 @@ TEST_CASE("a function that an older plugin's table does not cover is not called"
     REQUIRE(descriptor);
     CHECK_FALSE(bool(descriptor->api.guarantee));
     CHECK(guarantee_with(*descriptor, {}) == Guarantee::idempotent);
+    CHECK_FALSE(bool(descriptor->api.target));
+    const auto target = target_with(*descriptor, "p", {});
+    REQUIRE(target);
+    CHECK(target->empty());
 }

@@ -121,6 +121,55 @@ TEST_CASE("a marker that was forgotten stops only what may be there already") {
     }
 }
 
+TEST_CASE("under another transactional id a batch goes on only when it can't be there under the old one") {
+    Situation situation = sound();
+    situation.transactional_id = "new";
+    situation.receipt.transactional_id = "old";
+    situation.newest.reset();
+    SUBCASE("a batch that was never begun gets a marker under the new id, without a word") {
+        situation.receipt.at_ms = now - 200 * hour;
+        CHECK(judged(situation).kind == Verdict::renew_and_write);
+        CHECK(judged(situation).why.empty());
+    }
+    SUBCASE("a re-run stops, whenever it is, and names the id that may have the batch") {
+        situation.may_be_there = true;
+        CHECK(judged(situation).kind == Verdict::stop);
+        CHECK(says(judged(situation), "batch 7 may have been committed under transactionalId old, and this is new"));
+        CHECK(says(judged(situation), "set transactionalId: old until the batch is finished, then change it"));
+        situation.newest = Marker{3, "2-9", "A", now};  // of an earlier time under the new id
+        CHECK(judged(situation).kind == Verdict::stop);
+        CHECK(says(judged(situation), "may have been committed under transactionalId old"));
+    }
+    SUBCASE("a person may know that it is not there") {
+        situation.may_be_there = true;
+        situation.run_without_marker = true;
+        CHECK(judged(situation).kind == Verdict::renew_and_write);
+        CHECK(says(judged(situation), "without knowing"));
+    }
+    SUBCASE("a re-run of the first batch under the new id finds its marker there") {
+        situation.may_be_there = true;
+        situation.newest = Marker{6, "", "A", now};
+        CHECK(judged(situation).kind == Verdict::write);
+        situation.newest = Marker{7, "2-11", "A", now};
+        CHECK(judged(situation).kind == Verdict::already_committed);
+    }
+    SUBCASE("an id that has an older batch is not taken over") {
+        situation.newest = Marker{3, "2-9", "A", now};
+        CHECK(judged(situation).kind == Verdict::stop);
+        CHECK(says(judged(situation), "is another pipeline's"));
+    }
+    SUBCASE("a receipt from before ids were written says nothing of them") {
+        situation.receipt.transactional_id.clear();
+        situation.may_be_there = true;
+        CHECK(judged(situation).kind == Verdict::renew_and_write);
+    }
+    SUBCASE("the same id is no change") {
+        situation.transactional_id = "old";
+        situation.may_be_there = true;
+        CHECK(judged(situation).kind == Verdict::renew_and_write);
+    }
+}
+
 TEST_CASE("the transactional id is not taken by whoever has been overtaken, nor by a stranger") {
     Claim claim{"orders", true, 7, no_batch, Marker{6, "2-10", "A", now}};
     const auto objection = [&] { return objection_to(claim, "sluice-orders-marker"); };
@@ -166,10 +215,12 @@ TEST_CASE("a marker comes back as it was written, and offsets of others are none
 }
 
 TEST_CASE("a receipt comes back as it was written, and nothing else is one") {
-    const Receipt receipt = Receipt::read(Receipt{6, "B", now}.text());
+    const Receipt receipt = Receipt::read(Receipt{6, "B", now, "id \"x\""}.text());
     CHECK(receipt.batch == 6);
     CHECK(receipt.target_cluster == "B");
     CHECK(receipt.at_ms == now);
+    CHECK(receipt.transactional_id == "id \"x\"");
+    CHECK(Receipt::read(R"({"batch":6,"cluster":"B","at":5})").transactional_id.empty());  // of an older plugin
     CHECK_THROWS_AS(Receipt::read(""), std::invalid_argument);
     CHECK_THROWS_AS(Receipt::read(R"({"batch":1})"), std::invalid_argument);
     CHECK_THROWS_AS(Receipt::read(R"({"batch":"1","cluster":"B"})"), std::invalid_argument);

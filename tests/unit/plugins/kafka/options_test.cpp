@@ -27,6 +27,7 @@ auto with_config(Given given, auto ask) {
     config.struct_size = sizeof config;
     config.settings = settings.data();
     config.setting_count = static_cast<std::uint32_t>(settings.size());
+    config.pipeline = SLUICE_STRING("orders");
     return ask(Config(config));
 }
 
@@ -205,6 +206,17 @@ TEST_CASE("once a daemon is being stopped a wait ends within 8 s of it, however 
     Patience one_call(host, std::chrono::hours(1), Patience::stop_limit);
     CHECK(milliseconds(one_call.slice_ms()) == Patience::stop_limit);
     CHECK(one_call.is_over());  // the call may have begun with the stop
+}
+
+TEST_CASE("pipelines may share a cluster and its topics, but no transactional id") {
+    const auto target = [](const Given& given) {
+        return with_config(given, [](const Config& config) { return KafkaSink::target(config); });
+    };
+    CHECK(target({}) == "localhost:9092, transactional id sluice-orders");
+    CHECK(target({{"transactionalId", "x"}, {"topic", "all"}}) == "localhost:9092, transactional id x");
+    CHECK(target({{"transactionalId", "x"}, {"kafkaSecrets", R"({"sasl.password":"hunter2"})"}}) ==
+          "localhost:9092, transactional id x");
+    CHECK(target({{"transactions", "false"}}).empty());
 }
 
 TEST_CASE("without transactions it is at least once") {

@@ -96,6 +96,13 @@ TEST_CASE("an error of the server is retried, isolated or left to a person by it
         CHECK_MESSAGE(kind_of(state) == ErrorKind::fatal, state);
 }
 
+TEST_CASE("a row is refused for good where no other row has a say in it") {
+    for (const char* state : {"22001", "22P02", "22003", "23502", "23514", "54000"})
+        CHECK_MESSAGE(!depends_on_others(state), state);
+    for (const char* state : {"23505", "23503", "23P01", "23001", "P0001", "44000"})
+        CHECK_MESSAGE(depends_on_others(state), state);
+}
+
 TEST_CASE("the line of a COPY is read from the context, in any language") {
     CHECK(line_of("COPY t, line 17, column x: \"abc\"") == 17);
     CHECK(line_of("COPY t2, Zeile 3") == 3);
@@ -127,6 +134,18 @@ TEST_CASE("names are quoted, and an upsert keeps the newest row of each key") {
           std::string::npos);
     CHECK(sql.merge({"s"}, false).size() == 1);
     CHECK(sql.merge({"s1", "s2"}, false)[0].find("UNION ALL") != std::string::npos);
+}
+
+TEST_CASE("an upsert in pieces passes over rows that are older than what it has merged") {
+    const Sql sql = upsert_sql();
+    CHECK(sql.create_merged("m") ==
+          "CREATE TEMPORARY TABLE m ON COMMIT DROP AS SELECT \"id\", 0::bigint AS _sluice_offset, 0::bigint AS "
+          "_sluice_range FROM \"public\".\"a\"\"b\" WITH NO DATA; CREATE UNIQUE INDEX ON m (\"id\")");
+    CHECK(sql.drop_older("s", "m") ==
+          "DELETE FROM s AS staged USING m AS merged WHERE (merged._sluice_offset, merged._sluice_range) > "
+          "(staged._sluice_offset, staged._sluice_range) AND merged.\"id\" = staged.\"id\"");
+    CHECK(sql.note_merged("s", "m").find("ON CONFLICT (\"id\") DO UPDATE SET _sluice_offset") !=
+          std::string::npos);
 }
 
 TEST_CASE("names of staging tables fit, and tell pipelines and tables apart") {
