@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "checkpoints/codec.hpp"
+#include "checkpoints/ledger.hpp"
 #include "checkpoints/memory_backend.hpp"
 #include "daemon/base/text.hpp"
 
@@ -380,8 +381,26 @@ Result<void> KeyedStore::add_losses(Write& write, const std::vector<LossEntry>& 
         kept.accepted = given.accepted;
         changed.insert_or_assign(std::move(key), std::move(kept));
     }
+    for (const LossEntry& given : losses) {
+        if (given.accepted) SLUICE_CHECK(settle_older(write.id, given.loss, changed));
+    }
     for (const auto& [key, entry_] : changed) write.batch.put(Family::losses, key, encode(entry_));
     return {};
+}
+
+/// A loss that was noted while the pipeline waited may have grown since: its entry would wait for ever.
+Result<void> KeyedStore::settle_older(PipelineId id, const plan::Loss& accepted,
+                                      std::map<std::string, LossEntry>& changed) const {
+    return backend_->scan(
+        Family::losses, keys::losses(id, accepted), {}, Order::ascending,
+        [&](std::string_view key, std::string_view value) -> Result<Step> {
+            auto older = decode_loss(value);
+            if (!older) return unreadable(Family::losses, key, older.error().message);
+            if (older->accepted || !settles(accepted, older->loss)) return Step::next;
+            older->accepted = true;
+            changed.insert_or_assign(std::string(key), std::move(older).value());
+            return Step::next;
+        });
 }
 
 Result<void> KeyedStore::add_audit(Write& write, const ControlEntry& audit) const {
@@ -428,6 +447,8 @@ Result<void> KeyedStore::rename(const std::string& from, const std::string& to) 
     Batch batch;
     batch.erase(Family::meta, keys::pipeline_name(from));
     batch.put(Family::meta, keys::pipeline_name(to), encode_number(static_cast<std::uint32_t>(id)));
+    SLUICE_TRY(const auto first_name, entry(Family::meta, keys::first_name(id), decode_text));
+    if (!first_name) batch.put(Family::meta, keys::first_name(id), encode_text(from));
     SLUICE_CHECK(backend_->write(batch));
     registry_.erase(old);
     registry_.emplace(to, id);

@@ -110,6 +110,9 @@ class KeyedStore final : public Store {
                           const plan::Position& from, std::int64_t to,
                           const std::vector<LossEntry>& losses) const;
     Result<void> add_losses(Write& write, const std::vector<LossEntry>& losses) const;
+    /// Adds to `changed` the unaccepted entries that the accepted loss covers, accepted.
+    Result<void> settle_older(PipelineId id, const plan::Loss& accepted,
+                              std::map<std::string, LossEntry>& changed) const;
     Result<void> add_audit(Write& write, const ControlEntry& audit) const;
     /// Bytes of plans and commits, for trimming: counted once, then kept up to date.
     Result<std::uint64_t> history_bytes() const;

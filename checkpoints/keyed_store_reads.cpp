@@ -23,6 +23,7 @@ bool covers(const Plan& plan, const plan::TopicPartition& partition, std::int64_
 Result<PipelineState> KeyedStore::load(const std::string& pipeline) const {
     const Read read = begin_read(pipeline);
     PipelineState state;
+    state.sink_name = pipeline;
     if (!read.id) return state;
     const PipelineId id = *read.id;
     SLUICE_TRY(state.positions, positions_of(id));
@@ -36,6 +37,8 @@ Result<PipelineState> KeyedStore::load(const std::string& pipeline) const {
     state.run_state = run_state.value_or(RunState::running);
     SLUICE_TRY(auto cluster, entry(Family::meta, keys::cluster(id), decode_text));
     state.cluster_id = std::move(cluster).value_or("");
+    SLUICE_TRY(auto first_name, entry(Family::meta, keys::first_name(id), decode_text));
+    if (first_name) state.sink_name = *std::move(first_name);
     return state;
 }
 

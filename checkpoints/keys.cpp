@@ -31,6 +31,7 @@ std::string pipeline_meta(PipelineId id) { return "p" + pipeline(id); }
 std::string cluster(PipelineId id) { return meta_of(id, 'c'); }
 std::string next_batch(PipelineId id) { return meta_of(id, 'b'); }
 std::string receipt(PipelineId id) { return meta_of(id, 'r'); }
+std::string first_name(PipelineId id) { return meta_of(id, 'n'); }
 
 std::string pipeline(PipelineId id) { return begin(id).take(); }
 
@@ -43,14 +44,20 @@ std::string position(PipelineId id, const plan::TopicPartition& topic_partition)
         .take();
 }
 
-std::string loss(PipelineId id, const plan::Loss& loss) {
+std::string losses(PipelineId id, const plan::Loss& loss) {
     return begin(id)
         .text(loss.topic_id)
         .text(loss.topic_partition.topic)
         .fixed32(static_cast<std::uint32_t>(loss.topic_partition.partition))
-        .fixed64(static_cast<std::uint64_t>(loss.from))
-        .fixed64(static_cast<std::uint64_t>(loss.until))
         .take();
+}
+
+std::string loss(PipelineId id, const plan::Loss& loss) {
+    return losses(id, loss) +
+           Writer()
+               .fixed64(static_cast<std::uint64_t>(loss.from))
+               .fixed64(static_cast<std::uint64_t>(loss.until))
+               .take();
 }
 
 std::string run_state(PipelineId id) { return begin(id).byte('s').take(); }

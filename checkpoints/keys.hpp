@@ -26,6 +26,7 @@ std::string pipeline_meta(PipelineId id);           ///< prefix 'p' + id
 std::string cluster(PipelineId id);                 ///< … + 'c'
 std::string next_batch(PipelineId id);              ///< … + 'b'
 std::string receipt(PipelineId id);                 ///< … + 'r'
+std::string first_name(PipelineId id);              ///< … + 'n'
 
 /// Prefix of everything of one pipeline in every family but meta.
 std::string pipeline(PipelineId id);
@@ -34,6 +35,7 @@ std::string batch(PipelineId id, std::uint64_t batch_id);  ///< plans and commit
 std::string position(PipelineId id, const plan::TopicPartition& topic_partition);
 /// (topic id, topic, partition, from, until). The topic is there for topics whose id is unknown.
 std::string loss(PipelineId id, const plan::Loss& loss);
+std::string losses(PipelineId id, const plan::Loss& loss);  ///< prefix of those of the same partition of the same log
 
 // control
 std::string run_state(PipelineId id);        ///< 's'

@@ -63,7 +63,10 @@ Result<std::unique_ptr<Store>> open_store(const fs::path& data_dir) {
     if (const int failed = try_writing(directory); failed != 0) {
         return disk_error(directory, "write checkpoints", failed);
     }
-    SLUICE_TRY(const FormatStamp stamp, read_format(directory));
+    FormatStamp stamp = current_stamp();  // of one that was just made
+    if (there) {
+        SLUICE_TRY(stamp, read_format(directory));
+    }
     SLUICE_CHECK(check_not_newer(directory, stamp));
     SLUICE_TRY(std::unique_ptr<RocksDbBackend> backend, open_rocksdb(directory, OpenMode::write));
     if (stamp.format < current_format) SLUICE_CHECK(upgrade(*backend, directory, stamp));

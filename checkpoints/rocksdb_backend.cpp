@@ -456,7 +456,6 @@ Result<std::unique_ptr<Database>> open_database(const fs::path& directory, OpenM
                                                 std::span<const Family> families) {
     // RocksDB reports by Status, but std::bad_alloc and std::system_error pass through it.
     try {
-        if (mode != OpenMode::create) SLUICE_CHECK(check_files(directory));
         auto database = std::make_unique<Database>(directory, mode);
         SLUICE_CHECK(database->open(families));
         return database;

@@ -114,6 +114,9 @@ struct PipelineState {
     std::optional<std::string> initial_offsets;  ///< startingOffsets as counted at the first start (JSON)
     RunState run_state = RunState::running;
     std::string cluster_id;               ///< of the source; empty before the first contact
+    /// The name that its sinks know it by: the first it had. Under another one they would not find again
+    /// what they have noted of its batches.
+    std::string sink_name;
 };
 
 struct HistoryLimit {
@@ -168,8 +171,9 @@ class Store {
     /// An operator moves positions (offsets set/reset/skip, losses accept): positions + audit entry,
     /// and the open batch that `abandons` names becomes abandoned in the same write: `exists` when another
     /// one is open by now, or none.
-    /// `accept` marks those ledger entries accepted. Partitions not named keep their position;
-    /// those in `forget` lose theirs.
+    /// `accept` marks those ledger entries accepted, and with each, as wherever a loss is written accepted, the
+    /// older ones that it covers (ledger.hpp: settles). Partitions not named keep their position; those in
+    /// `forget` lose theirs.
     struct Move {
         std::map<plan::TopicPartition, plan::Position> positions;
         std::vector<plan::TopicPartition> forget;
@@ -197,7 +201,8 @@ class Store {
     /// Removes old plans and commits together, never the newest of a pipeline, never losses or audit.
     virtual Result<void> trim_history(const HistoryLimit& limit, WallTime now) = 0;
 
-    /// All entries under `from` become those of `to` in one write (`renamedFrom`). `exists` when `to` has any.
+    /// All entries under `from` become those of `to` in one write (`renamedFrom`); `sink_name` stays. `exists`
+    /// when `to` has any. Nobody may be using either name.
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
     /// Removes a pipeline's entries, losses and audit included (`sluice forget`).
     virtual Result<void> forget(const std::string& pipeline) = 0;

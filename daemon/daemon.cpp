@@ -215,9 +215,10 @@ class Daemon {
                                        "cannot change while the daemon runs: restart it", true});
             co_return answer;
         }
-        auto matched = co_await pipeline::run_on(
+        auto renames = co_await pipeline::run_on(
             router_pool_.get_executor(), [&] { return match_checkpoint(*store_, *next); });
-        if (!matched) co_return std::move(matched).error();
+        if (!renames) co_return std::move(renames).error();
+        if (auto renamed = co_await rename(*renames); !renamed) co_return std::move(renamed).error();
         {
             const std::lock_guard lock(config_mutex_);
             config_ = next;
@@ -227,6 +228,26 @@ class Daemon {
         log::info("reloaded", {{"pipelines", next->pipelines.size()}});
         answer.applied = true;
         co_return answer;
+    }
+
+    /// Nobody may be using a checkpoint whose name changes: its pipeline ends first. When that fails, the old
+    /// configuration goes on.
+    asio::awaitable<Result<void>> rename(const std::vector<Rename>& renames) {
+        if (renames.empty()) co_return Result<void>{};
+        std::vector<std::string> names;
+        for (const Rename& rename : renames) names.push_back(rename.from);
+        Result<void> renamed = Error{ErrorCode::locked,
+                                     "the checkpoint of a pipeline that is renamed is being changed by a command: "
+                                     "reload again when that is done", true};
+        {
+            const auto holds = co_await engine_.end(names, config_->shutdown_timeout);
+            if (!holds.empty()) {
+                renamed = co_await pipeline::run_on(router_pool_.get_executor(),
+                                                    [&] { return carry_out(*store_, renames); });
+            }
+        }
+        if (!renamed) co_await engine_.reload(*config_, plugins_);
+        co_return renamed;
     }
 
     [[nodiscard]] std::shared_ptr<const config::Config> configuration() const {
@@ -313,7 +334,9 @@ int run_daemon(const DaemonOptions& options) {
     if (!lock) return fail(lock.error());
     auto store = open_store_patiently(config.data_dir, notifier);
     if (!store) return fail(store.error());
-    if (auto matched = match_checkpoint(**store, config); !matched) return fail(matched.error());
+    auto renames = match_checkpoint(**store, config);
+    if (!renames) return fail(renames.error());
+    if (auto renamed = carry_out(**store, *renames); !renamed) return fail(renamed.error());
 
     Daemon daemon(options, notifier, std::move(loaded), *std::move(store));
     if (auto opened = daemon.open_doors(); !opened) return fail(opened.error());

@@ -93,6 +93,7 @@ void MetricsBridge::observe(const pipeline::Summary& summary, const checkpoints:
     for (const auto& [kind, records] : summary.records_lost) {
         series->add_lost(kind, grown(before.lost[kind], records));
     }
+    series->set_unaccepted_losses(summary.unaccepted_losses);
     for (const auto& [stage, retries] : summary.retries) {
         series->add_retries(as_metric(stage), grown(before.retries[stage], retries));
     }
@@ -133,6 +134,7 @@ void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const 
     for (const auto& status : statuses) {
         const auto series = metrics_.pipeline(status.name);
         series->set_state(as_metric(status.state));
+        series->set_unaccepted_losses(status.unaccepted_losses);
         show_partitions(*series, status, pipelines_[status.name].partitions);
         there.insert(status.name);
     }
@@ -153,6 +155,7 @@ void MetricsBridge::sample(const std::vector<pipeline::Status>& statuses, const 
     add(pool.evictions, last_pool_.evictions, [&] { series.count_eviction(); });
     series.set_size(pool.clients);
     series.count_unassigned_for_memory(pool.unassigned_for_memory - last_pool_.unassigned_for_memory);
+    series.count_waits_for_memory(pool.waits_for_memory - last_pool_.waits_for_memory);
     series.count_closed(pool.closed - last_pool_.closed, pool.lifetime - last_pool_.lifetime);
     metrics_.set_memory({memory.max, memory.consumers, memory.in_flight, memory.sinks});
     last_pool_ = pool;

@@ -89,7 +89,7 @@ Result<int> run_batches_replay(Session& session) {
     const auto sink = config::load_sink(*into, replay.name, loaded.config->data_dir, loaded.plugins);
     if (!sink.sink) return config::to_error(sink);
     for (const auto& pipeline : loaded.config->pipelines) {
-        if (!sink.sink->target.empty() && pipeline.sink.target == sink.sink->target) {
+        if (!sink.sink->claimed().empty() && pipeline.sink.claimed() == sink.sink->claimed()) {
             return Error{ErrorCode::configuration, *into + ": pipeline '" + pipeline.name +
                                                        "' writes there; a replay has a target of its own"};
         }

@@ -38,7 +38,9 @@ std::string limits(const json::object& plan) {
 /// Of a pipeline that nothing was seen of yet, it would only say what `auto` does.
 std::string advice(const json::object& plan) {
     std::string out;
-    if (number_of(plan, "batches_seen").value_or(0) == 0) return out;
+    const auto seen = number_of(plan, "batches_seen");
+    if (seen == 0) return "  no advice on limits yet: no batch is on record\n";
+    if (!seen) return out;
     for (const auto& value : array_of(plan, "advice")) {
         if (!value.is_object()) continue;
         const json::object& one = value.get_object();

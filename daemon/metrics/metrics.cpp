@@ -77,6 +77,7 @@ struct PoolMetrics::Series {
     std::atomic<std::uint64_t> evictions{0};
     std::atomic<std::size_t> size{0};
     std::atomic<std::uint64_t> unassigned_for_memory{0};
+    std::atomic<std::uint64_t> waits_for_memory{0};
     std::atomic<std::uint64_t> closed{0};
     std::atomic<double> lifetime_s{0};
 };
@@ -88,6 +89,7 @@ void PoolMetrics::count_miss() { ++series_->misses; }
 void PoolMetrics::count_eviction() { ++series_->evictions; }
 void PoolMetrics::set_size(std::size_t consumers) { series_->size = consumers; }
 void PoolMetrics::count_unassigned_for_memory(std::uint64_t consumers) { series_->unassigned_for_memory += consumers; }
+void PoolMetrics::count_waits_for_memory(std::uint64_t leases) { series_->waits_for_memory += leases; }
 void PoolMetrics::count_closed(std::uint64_t consumers, std::chrono::duration<double> lifetime) {
     series_->closed += consumers;
     series_->lifetime_s += lifetime.count();
@@ -102,6 +104,7 @@ void PoolMetrics::collect(Collector& collector) const {
     collector.add_counter(Family::pool_evictions, {}, static_cast<double>(series_->evictions));
     collector.add_gauge(Family::pool_size, {}, static_cast<double>(series_->size));
     collector.add_counter(Family::pool_unassigned, {}, static_cast<double>(series_->unassigned_for_memory));
+    collector.add_counter(Family::pool_memory_waits, {}, static_cast<double>(series_->waits_for_memory));
     collector.add_counter(Family::pool_closed, {}, static_cast<double>(series_->closed));
     collector.add_counter(Family::pool_lifetime, {}, series_->lifetime_s);
 }

@@ -58,6 +58,8 @@ class PipelineMetrics {
     void set_last_commit(WallTime at);
     void observe(Phase phase, std::chrono::duration<double> seconds);
     void add_lost(plan::LossKind kind, std::uint64_t offsets);
+    /// Unknown (nullopt) takes the series away.
+    void set_unaccepted_losses(std::optional<std::uint64_t> entries);
     void add_retries(Stage stage, std::uint64_t retries);
     void count_restart();
 
@@ -98,6 +100,7 @@ class PoolMetrics {
     void count_eviction();
     void set_size(std::size_t consumers);
     void count_unassigned_for_memory(std::uint64_t consumers);
+    void count_waits_for_memory(std::uint64_t leases);
     void count_closed(std::uint64_t consumers, std::chrono::duration<double> lifetime);
     void collect(Collector& collector) const;
 

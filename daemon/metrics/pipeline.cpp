@@ -75,6 +75,7 @@ struct PipelineMetrics::Series {
         for (auto& one : made) one = std::make_unique<prometheus::Histogram>(duration_buckets());
         return made;
     }();
+    std::atomic<std::int64_t> unaccepted_losses{absent};
     std::atomic<std::int64_t> last_commit_ms{absent};
 
     mutable std::mutex mutex;  ///< of `partitions`
@@ -109,6 +110,10 @@ void PipelineMetrics::observe(Phase phase, std::chrono::duration<double> seconds
 
 void PipelineMetrics::add_lost(plan::LossKind kind, std::uint64_t offsets) {
     series_->lost[index(kind)] += offsets;
+}
+
+void PipelineMetrics::set_unaccepted_losses(std::optional<std::uint64_t> entries) {
+    series_->unaccepted_losses = entries ? static_cast<std::int64_t>(*entries) : absent;
 }
 
 void PipelineMetrics::add_retries(Stage stage, std::uint64_t retries) {
@@ -209,6 +214,10 @@ void PipelineMetrics::collect(Collector& collector) const {
     count(Family::restarts, series_->restarts);
     for (const plan::LossKind one : all_losses) {
         count_by(Family::lost_records, plan::name_of(one), series_->lost[index(one)]);
+    }
+    const std::int64_t unaccepted_losses = series_->unaccepted_losses;
+    if (unaccepted_losses != absent) {
+        collector.add_gauge(Family::unaccepted_losses, {name}, static_cast<double>(unaccepted_losses));
     }
     for (const Phase one : all_phases) {
         prometheus::ClientMetric metric = series_->durations[index(one)]->Collect();

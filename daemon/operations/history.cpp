@@ -223,7 +223,11 @@ Result<json::object> show_history(const Context& context, const std::string& pip
     }
     const bool more = shown < batches.size() || batches.size() == limit;
     if (more && batches[shown - 1].plan.batch_id > 0) page["next"] = batches[shown - 1].plan.batch_id;
-    for (const auto& entry : losses) page["losses"].as_array().push_back(to_json(entry.loss));
+    for (const auto& entry : losses) {
+        json::object loss = to_json(entry.loss);
+        loss["detected_at"] = to_iso8601(entry.detected_at);
+        page["losses"].as_array().push_back(std::move(loss));
+    }
     for (const auto& entry : audit) add_moves(entry, page["moves"].as_array());
     return page;
 }
@@ -242,8 +246,10 @@ Result<HistoryPage> parse_history(const json::object& page) {
     std::reverse(parsed.history.batches.begin(), parsed.history.batches.end());
     SLUICE_TRY(const auto losses, objects(page, "losses"));
     for (const json::object* one : losses) {
-        SLUICE_TRY(auto loss, parse_loss(*one));
-        parsed.history.losses.push_back(std::move(loss));
+        checkpoints::LossEntry entry;
+        SLUICE_TRY(entry.loss, parse_loss(*one));
+        SLUICE_TRY(entry.detected_at, moment(*one, "detected_at"));
+        parsed.history.losses.push_back(std::move(entry));
     }
     SLUICE_TRY(const auto moves, objects(page, "moves"));
     for (const json::object* one : moves) {

@@ -19,7 +19,7 @@ inline constexpr std::size_t history_page_max = 500;
 /// {"pipeline","batches":[{…as show_batch, and each range with "topic_id" and "leader_epoch"…}],
 ///  "next":ID|null,            what `before` is for the following page; null: that was all that is kept
 ///  "cluster_id":"…"|null,     that the offsets count on
-///  "losses":[LOSS…],          the whole ledger
+///  "losses":[{…LOSS…,"detected_at":TIME}],   the whole ledger
 ///  "moves":[{"at":TIME,"action":"offsets reset","topic","partition","before":812|null,"after":900|null}]}
 /// Moves are those of the audit trail that name their partitions.
 Result<boost::json::object> show_history(const Context& context, const std::string& pipeline,
@@ -39,7 +39,7 @@ struct History {
     std::string pipeline;
     std::string cluster_id;                              ///< empty = never contacted
     std::vector<checkpoints::BatchSummary> batches;  ///< oldest first
-    std::vector<plan::Loss> losses;
+    std::vector<checkpoints::LossEntry> losses;  ///< without batch_id and accepted
     std::vector<PositionMove> moves;
 };
 

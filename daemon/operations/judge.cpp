@@ -11,6 +11,7 @@ namespace {
 
 using checkpoints::BatchState;
 using checkpoints::BatchSummary;
+using checkpoints::LossEntry;
 using plan::OffsetRange;
 using plan::TopicPartition;
 
@@ -49,6 +50,11 @@ std::optional<Extent> first_uncovered(Extent whole, std::vector<Extent> parts) {
 /// Unknown ids never count as different.
 bool same_topic(const std::string& a, const std::string& b) { return a.empty() || b.empty() || a == b; }
 
+/// The log ended below the position, and may go on with other records.
+bool is_cut(const plan::Loss& loss) {
+    return loss.kind == plan::LossKind::went_back || loss.kind == plan::LossKind::truncated;
+}
+
 /// Where one partition was read to, and by whom.
 struct Mark {
     std::int64_t until = 0;
@@ -77,7 +83,8 @@ class Step {
 
     [[nodiscard]] bool new_topic_is_explained() const {
         if (!moves().empty()) return true;
-        return std::any_of(history_.losses.begin(), history_.losses.end(), [&](const plan::Loss& loss) {
+        return std::any_of(history_.losses.begin(), history_.losses.end(), [&](const LossEntry& entry) {
+            const plan::Loss& loss = entry.loss;
             return loss.topic_partition == partition_ && same_topic(loss.topic_id, before_.topic_id) &&
                    (loss.kind == plan::LossKind::topic_recreated ||
                     loss.kind == plan::LossKind::topic_gone || loss.kind == plan::LossKind::partition_gone);
@@ -87,7 +94,8 @@ class Step {
     /// What is left of a hole when losses and moves are taken from it.
     [[nodiscard]] std::optional<Extent> unexplained_hole(std::int64_t from, std::int64_t until) const {
         std::vector<Extent> parts;
-        for (const plan::Loss& loss : history_.losses) {
+        for (const LossEntry& entry : history_.losses) {
+            const plan::Loss& loss = entry.loss;
             if (loss.topic_partition != partition_ || !same_topic(loss.topic_id, now_.topic_id)) continue;
             parts.push_back({loss.from, loss.until});
         }
@@ -99,11 +107,11 @@ class Step {
 
     [[nodiscard]] std::optional<Extent> unexplained_overlap(std::int64_t from, std::int64_t until) const {
         std::vector<Extent> parts;
-        for (const plan::Loss& loss : history_.losses) {
+        for (const LossEntry& entry : history_.losses) {
+            const plan::Loss& loss = entry.loss;
             // The log was truncated: what is at these offsets now was not read before.
             if (loss.topic_partition == partition_ &&
-                (loss.kind == plan::LossKind::went_back || loss.kind == plan::LossKind::truncated) &&
-                same_topic(loss.topic_id, now_.topic_id)) {
+                is_cut(loss) && same_topic(loss.topic_id, now_.topic_id)) {
                 parts.push_back({loss.adjusted_start, std::max(loss.from, loss.until)});
             }
         }
@@ -140,7 +148,7 @@ std::string_view name_of(FindingKind kind) noexcept {
     return "unbalanced";
 }
 
-std::vector<Finding> judge_books(const BatchSummary& batch, const std::vector<plan::Loss>& losses) {
+std::vector<Finding> judge_books(const BatchSummary& batch, const std::vector<LossEntry>& losses) {
     std::vector<Finding> findings;
     if (state_of(batch) != BatchState::committed) return findings;
     const std::uint64_t id = batch.plan.batch_id;
@@ -169,7 +177,8 @@ std::vector<Finding> judge_books(const BatchSummary& batch, const std::vector<pl
         }
         if (books.lost == 0 || books.lost > plan::size_of(range)) continue;
         std::vector<Extent> known;
-        for (const plan::Loss& loss : losses) {
+        for (const LossEntry& entry : losses) {
+            const plan::Loss& loss = entry.loss;
             if (loss.topic_partition == range.topic_partition &&
                 same_topic(loss.topic_id, planned.topic_id)) {
                 known.push_back({loss.from, loss.until});
@@ -248,6 +257,16 @@ std::vector<Finding> judge_continuity(const History& history) {
         }
     }
     return findings;
+}
+
+const LossEntry* cut_since(const plan::PlannedRange& planned, WallTime planned_at,
+                           const std::vector<LossEntry>& losses) {
+    const auto cut = std::find_if(losses.begin(), losses.end(), [&](const LossEntry& entry) {
+        return is_cut(entry.loss) && entry.loss.topic_partition == planned.range.topic_partition &&
+               same_topic(entry.loss.topic_id, planned.topic_id) && planned_at < entry.detected_at &&
+               entry.loss.adjusted_start < planned.range.until;
+    });
+    return cut == losses.end() ? nullptr : &*cut;
 }
 
 Explained explain(const checkpoints::RangeBooks& books, const Recount& recount) {

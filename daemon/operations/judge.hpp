@@ -34,13 +34,19 @@ struct Finding {
 /// polled = accepted + filtered + dead-lettered, estimated = polled + gaps + lost, for each range of a
 /// committed batch; and what they call lost is in the ledger.
 std::vector<Finding> judge_books(const checkpoints::BatchSummary& batch,
-                                 const std::vector<plan::Loss>& losses);
+                                 const std::vector<checkpoints::LossEntry>& losses);
 
 /// Each partition's ranges of committed, recovered and open batches, one after the other: each begins
 /// where the one before ended, or the ledger or a move of that partition between the two plans says
 /// why not. Abandoned batches delivered nothing and are passed over. Offsets of a topic that was
 /// created anew are another topic's, and the ledger (or a move) has to say so.
 std::vector<Finding> judge_continuity(const History& history);
+
+/// The loss that says that the log was cut inside or below a range since the range was read: one noted after
+/// its plan was made, whose log ended below the range's end. What the range's offsets hold now, if anything,
+/// was written anew and is nothing to compare or to deliver in its place. nullptr: there is none.
+const checkpoints::LossEntry* cut_since(const plan::PlannedRange& planned, WallTime planned_at,
+                                        const std::vector<checkpoints::LossEntry>& losses);
 
 /// What reading a range again showed.
 struct Recount {

@@ -10,6 +10,7 @@
 namespace sluice::operations {
 namespace {
 
+using checkpoints::is_of_a_log_that_is_gone;
 using checkpoints::LossEntry;
 
 json::object entry_json(const LossEntry& entry) {
@@ -18,11 +19,6 @@ json::object entry_json(const LossEntry& entry) {
     object["detected_at"] = to_iso8601(entry.detected_at);
     object["accepted"] = entry.accepted;
     return object;
-}
-
-bool is_of_a_log_that_is_gone(plan::LossKind kind) {
-    return kind == plan::LossKind::topic_gone || kind == plan::LossKind::partition_gone ||
-           kind == plan::LossKind::topic_recreated;
 }
 
 /// Positions, and where the unfinished plan begins in partitions that have none yet.
@@ -47,25 +43,6 @@ bool covers(const plan::Loss& entry, const plan::Loss& found) {
 }
 
 }  // namespace
-
-std::uint64_t records_lost(const std::vector<LossEntry>& entries) {
-    std::map<std::pair<plan::TopicPartition, std::string>, std::vector<std::pair<std::int64_t, std::int64_t>>>
-        by_partition;
-    for (const auto& entry : entries) {
-        by_partition[{entry.loss.topic_partition, entry.loss.topic_id}].emplace_back(entry.loss.from,
-                                                                                     entry.loss.until);
-    }
-    std::uint64_t lost = 0;
-    for (auto& [key, extents] : by_partition) {
-        std::sort(extents.begin(), extents.end());
-        std::int64_t end = 0;
-        for (const auto& [from, until] : extents) {
-            lost += plan::size_of({key.first, std::max(from, end), until});
-            end = std::max(end, until);
-        }
-    }
-    return lost;
-}
 
 Result<json::object> list_losses(const Context& context, const std::string& pipeline) {
     SLUICE_CHECK(known(context, pipeline));

@@ -2,16 +2,14 @@
 // What could not be read any more, and going on regardless: `sluice losses`.
 
 #include <boost/json/object.hpp>
-#include <cstdint>
 #include <string>
-#include <vector>
 
+#include "checkpoints/ledger.hpp"
 #include "daemon/operations/context.hpp"
 
 namespace sluice::operations {
 
-/// How many offsets the entries cover together: what several of them name counts once.
-std::uint64_t records_lost(const std::vector<checkpoints::LossEntry>& entries);
+using checkpoints::records_lost;
 
 /// The ledger, oldest first: {"pipeline":"orders","unaccepted":1,"records_lost":88,
 /// "losses":[{…LOSS (json.hpp)…,"batch":812|null,"detected_at":TIME,"accepted":false}]}

@@ -80,6 +80,12 @@ json::object shape(const std::string& pipeline, std::uint64_t batch, const char*
             {"notes", json::array{}}};
 }
 
+void add_advice(json::object& answer, std::span<const checkpoints::BatchSummary> batches, std::uint64_t backlog,
+                const pipeline::Capacity& capacity) {
+    answer["advice"] = advice_json(pipeline::advise({learned_from(batches), backlog, capacity}));
+    answer["batches_seen"] = batches.size();
+}
+
 json::object limits_json(const plan::PlanOptions& options) {
     return {{"max_offsets", count_or_null(options.max_offsets)},
             {"min_offsets", count_or_null(options.min_offsets)},
@@ -93,9 +99,15 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
                                      const pipeline::Status* live) {
     SLUICE_TRY(const config::Pipeline* configuration, configured(context, pipeline));
     SLUICE_TRY(auto state, context.store.load(pipeline));
+    SLUICE_TRY(const auto batches, telling_batches(context, pipeline));
+    const pipeline::Capacity capacity{context.config.workers, context.config.memory_max};
     if (state.unfinished) {
         const auto& plan = *state.unfinished;
         json::object answer = shape(pipeline, plan.batch_id, "rerun", plan.ranges);
+        // There is at least what the batch reads; what its trigger found, the running pipeline knows.
+        const std::uint64_t backlog =
+            std::max(offsets_of(plan.ranges), live == nullptr ? std::uint64_t{0} : live->backlog);
+        add_advice(answer, batches, backlog, capacity);
         answer["planned_at"] = to_iso8601(plan.planned_at);
         const bool runs = live != nullptr && live->batch_id == plan.batch_id;
         answer["notes"].as_array().emplace_back(
@@ -116,10 +128,8 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
         state.positions = initial.positions;
     }
     const auto known_backlog = pipeline::known_backlog(state.positions, facts);
-    SLUICE_TRY(const auto batches, telling_batches(context, pipeline));
     const pipeline::Observed observed = observed_by(batches, live);
     SLUICE_TRY(const Milliseconds elapsed, elapsed_since_last(context, pipeline, live));
-    const pipeline::Capacity capacity{context.config.workers, context.config.memory_max};
     const auto options =
         pipeline::plan_options(*configuration, known_backlog, capacity, observed);
     const plan::PlanInput input{state.positions, facts, nullptr, elapsed};
@@ -137,8 +147,7 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
     answer["backlog"] = outcome.backlog;
     answer["left"] = outcome.backlog - std::min(outcome.backlog, offsets_of(ranges));
     answer["limits"] = limits_json(options);
-    answer["advice"] = advice_json(pipeline::advise({learned_from(batches), known_backlog, capacity}));
-    answer["batches_seen"] = batches.size();
+    add_advice(answer, batches, known_backlog, capacity);
     for (const auto& loss : outcome.losses) answer["losses"].as_array().push_back(to_json(loss));
     auto& notes = answer["notes"].as_array();
     if (refused) {

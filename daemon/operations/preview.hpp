@@ -29,7 +29,7 @@ namespace sluice::operations {
 ///  "limits":{"max_offsets":1000000|null,"min_offsets":…|null,"max_records_per_partition":…|null,
 ///            "min_partitions":…|null}|null,
 ///  "advice":[{"option":"maxRecordsPerPartition","value":262144|null,"why":"…"}],   by the batches on
-///       record; null: better left out; [] for a plan that runs again
+///       record, and while one is open by what its trigger found; null: better left out
 ///  "batches_seen":64,               that the advice goes by
 ///  "notes":["…"]}
 /// Errors: `not_found`; those of the cluster, and of startingOffsets before a first start.

@@ -14,6 +14,7 @@
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/text.hpp"
 #include "daemon/operations/json.hpp"
+#include "daemon/operations/judge.hpp"
 #include "daemon/pipeline/kafka_source.hpp"
 #include "daemon/pipeline/refusals.hpp"
 
@@ -51,9 +52,9 @@ Error other_state(const Replay& replay, std::string_view why) {
 /// One execution: the state directory, the sink, and the batches that are left.
 class Execution {
  public:
-    Execution(const Replay& replay, const kafka::TopicsNow& now, const Clock& clock,
+    Execution(const Replay& replay, const History& history, const kafka::TopicsNow& now, const Clock& clock,
               const std::function<void(std::uint64_t)>& progress)
-        : replay_(replay), now_(now), clock_(clock), progress_(progress),
+        : replay_(replay), history_(history), now_(now), clock_(clock), progress_(progress),
           workers_(static_cast<std::size_t>(std::max(1, replay.workers)) + 1) {}
     ~Execution() {
         sink_.reset();
@@ -116,7 +117,8 @@ class Execution {
                                      without_lanes(replay_.batches[index].plan.ranges)};
         if (!planned) SLUICE_CHECK(store_->put_plan(replay_.name, plan, {}));
         failpoint("replay.after_plan");
-        const auto missing = missing_from(plan, now_);
+        // As recorded: when it was planned says what its log has lost since.
+        const auto missing = missing_from(replay_.batches[index].plan, now_, history_.losses);
         for (int attempt = 1;; ++attempt) {
             auto outcome = run(plan, planned || attempt > 1, missing);
             if (outcome) {
@@ -170,7 +172,7 @@ class Execution {
             refusals, nullptr, [&](const std::vector<checkpoints::RefusedRecord>& records) {
                 return store_->put_refused(replay_.name, plan.batch_id, records);
             }};
-        pipeline::BatchRequest request{replay_.name, plan, is_rerun, missing, no_epochs, refusal, 1};
+        pipeline::BatchRequest request{replay_.name, replay_.name, plan, is_rerun, missing, no_epochs, refusal, 1};
         if (!replay_.plugin->ordered()) request.lanes = static_cast<std::size_t>(std::max(1, replay_.workers));
         pipeline::BatchProgress now;
         std::optional<Result<pipeline::BatchOutcome>> outcome;
@@ -200,6 +202,7 @@ class Execution {
     }
 
     const Replay& replay_;
+    const History& history_;
     const kafka::TopicsNow& now_;
     const Clock& clock_;
     const std::function<void(std::uint64_t)>& progress_;
@@ -215,14 +218,15 @@ class Execution {
     std::uint64_t delivered_ = 0;
 };
 
-json::object row_of(const Replay& replay, std::size_t index, const kafka::TopicsNow& now) {
+json::object row_of(const Replay& replay, std::size_t index, const History& history,
+                    const kafka::TopicsNow& now) {
     const BatchSummary& batch = replay.batches[index];
     json::object row{{"batch", batch.plan.batch_id},
                      {"as", replay.name + "/" + std::to_string(index)},
                      {"state", "to do"},
                      {"ranges", batch.plan.ranges.size()},
                      {"offsets", offsets_of(batch.plan.ranges)},
-                     {"not_retained", missing_of(batch.plan, missing_from(batch.plan, now))},
+                     {"not_retained", missing_of(batch.plan, missing_from(batch.plan, now, history.losses))},
                      {"recorded", nullptr},
                      {"replayed", nullptr},
                      {"differences", json::array{}}};
@@ -261,7 +265,8 @@ Result<std::vector<BatchSummary>> choose_batches(const History& history, std::ve
     return chosen;
 }
 
-pipeline::Adjustments missing_from(const checkpoints::Plan& plan, const kafka::TopicsNow& now) {
+pipeline::Adjustments missing_from(const checkpoints::Plan& plan, const kafka::TopicsNow& now,
+                                   const std::vector<checkpoints::LossEntry>& losses) {
     pipeline::Adjustments missing;
     for (std::size_t i = 0; i < plan.ranges.size(); ++i) {
         const plan::PlannedRange& planned = plan.ranges[i];
@@ -270,7 +275,8 @@ pipeline::Adjustments missing_from(const checkpoints::Plan& plan, const kafka::T
                              (planned.topic_id.empty() || there->second.topic_id.empty() ||
                               planned.topic_id == there->second.topic_id);
         // A log that ends before the range was truncated: what is there now may be something else.
-        if (!is_same || there->second.latest < planned.range.until) {
+        if (!is_same || there->second.latest < planned.range.until ||
+            cut_since(planned, plan.planned_at, losses) != nullptr) {
             missing[i] = planned.range.until;
         } else if (there->second.earliest > planned.range.from) {
             missing[i] = std::min(there->second.earliest, planned.range.until);
@@ -324,12 +330,12 @@ Result<json::object> replay_batches(const Replay& replay, const History& history
                                                    ", but kafka.bootstrap.servers answers as cluster " +
                                                    now.cluster_id};
     }
-    Execution execution(replay, now, clock, progress);
+    Execution execution(replay, history, now, clock, progress);
     SLUICE_CHECK(execution.look());
     json::array rows;
     std::uint64_t not_retained = 0;
     for (std::size_t i = 0; i < replay.batches.size(); ++i) {
-        json::object row = row_of(replay, i, now);
+        json::object row = row_of(replay, i, history, now);
         if (const auto books = execution.done(i)) {
             add_books(row, replay.batches[i], "done before", *books);
             row["not_retained"] = 0;  // it is there already
@@ -341,7 +347,8 @@ Result<json::object> replay_batches(const Replay& replay, const History& history
         if (not_retained > 0 && !replay.skip_lost) {
             return Error{ErrorCode::data_loss,
                          format_count(static_cast<std::int64_t>(not_retained)) +
-                             " offsets of these batches are no longer retained by Kafka; nothing was written. "
+                             " offsets of these batches are no longer retained by Kafka, or were written anew "
+                             "after their log was truncated; nothing was written. "
                              "Without --execute you see which; --skip-lost delivers what is left"};
         }
         SLUICE_CHECK(execution.take());

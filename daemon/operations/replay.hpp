@@ -35,9 +35,11 @@ struct Replay {
 Result<std::vector<checkpoints::BatchSummary>> choose_batches(const History& history,
                                                               std::vector<std::string>& notes);
 
-/// Where each range of a batch can be read from, when not from its beginning: its first retained
-/// offset, `until` when nothing of it is. Pure.
-pipeline::Adjustments missing_from(const checkpoints::Plan& plan, const kafka::TopicsNow& now);
+/// Where each range of a batch, planned as recorded, can be read from, when not from its beginning: its first
+/// retained offset, `until` when nothing of it is, or when its log was cut below its end since (`cut_since`):
+/// what is there now may be something else. Pure.
+pipeline::Adjustments missing_from(const checkpoints::Plan& plan, const kafka::TopicsNow& now,
+                                   const std::vector<checkpoints::LossEntry>& losses);
 
 /// How a second delivery's books differ from the recorded ones, range by range, for a person. Pure.
 std::vector<std::string> compare_books(const checkpoints::BatchSummary& recorded,
@@ -54,7 +56,7 @@ std::vector<std::string> compare_books(const checkpoints::BatchSummary& recorded
 ///    "ranges","offsets","not_retained":OFFSETS,"recorded":BOOKS|null,"replayed":BOOKS|null,
 ///    "differences":[TEXT…]}],"notes":[TEXT…]}
 ///
-/// Errors: `data_loss` when executed and a range is not retained any more, before anything is written
+/// Errors: `data_loss` when executed and a range is not retained any more as it was, before anything is written
 /// (unless `skip_lost`); `configuration` for another cluster, and for a state that belongs to other
 /// batches or another target; `locked` while the same replay runs; those of the sink and of Kafka.
 Result<boost::json::object> replay_batches(const Replay& replay, const History& history,

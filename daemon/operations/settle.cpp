@@ -35,7 +35,7 @@ Result<Fate> settle_unfinished(const Context& context, const config::Pipeline& p
     const sink::OpenReply opened = plugin->open(pipeline::sink_context(pipeline, state.cluster_id, state),
                                                 pipeline.sink.settings, never_stopping);
     if (opened.reply.status != sink::Status::ok) return refused_by("open", opened.reply, plan.batch_id);
-    const sink::Reply begun = opened.sink->begin(pipeline::as_sink_batch(pipeline.name, plan, true));
+    const sink::Reply begun = opened.sink->begin(pipeline::as_sink_batch(state.sink_name, plan, true));
     if (begun.status == sink::Status::already_committed) {
         const auto outcome = pipeline::recovered_outcome(plan, begun.receipt, context.clock.wall());
         std::optional<checkpoints::Receipt> receipt;

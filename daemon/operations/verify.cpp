@@ -15,13 +15,14 @@ using checkpoints::BatchSummary;
 using checkpoints::RangeBooks;
 
 /// What became of reading one range again.
-enum class Again { same, differs, not_retained, lost, not_read };
+enum class Again { same, differs, not_retained, cut_since, lost, not_read };
 
 std::string_view name_of(Again again) {
     switch (again) {
         case Again::same: return "same";
         case Again::differs: return "differs";
         case Again::not_retained: return "no longer retained";
+        case Again::cut_since: return "truncated since";
         case Again::lost: return "lost";
         case Again::not_read: return "not read";
     }
@@ -52,7 +53,7 @@ struct Sums {
         compacted_since += explained.compacted_since;
         if (again != Again::same) not_explained += one.gaps;
         if (again == Again::same || again == Again::differs) ++read_again;
-        if (again == Again::not_retained) ++not_retained;
+        if (again == Again::not_retained || again == Again::cut_since) ++not_retained;
         if (again == Again::not_read) ++not_read;
     }
 
@@ -81,6 +82,14 @@ json::object to_json(const Finding& finding) {
         object["partition"] = finding.topic_partition->partition;
     }
     return object;
+}
+
+std::string note_of(const checkpoints::LossEntry& cut, std::uint64_t ranges) {
+    return plan::to_string(cut.loss.topic_partition) + ": " + std::to_string(ranges) +
+           (ranges == 1 ? " range was" : " ranges were") + " read before the log was cut at offset " +
+           std::to_string(cut.loss.adjusted_start) + " (" + std::string(plan::name_of(cut.loss.kind)) +
+           ", noted " + to_iso8601(cut.detected_at) +
+           "): what is at those offsets now, if anything, was written anew and is not compared";
 }
 
 bool is_committed(const BatchSummary& batch) {
@@ -176,6 +185,10 @@ class Verification {
         if (!not_read_because_.empty()) return Again::not_read;
         const std::int64_t from = planned.range.from + static_cast<std::int64_t>(books.lost);
         if (!is_retained(planned, from)) return Again::not_retained;
+        if (const auto* cut = cut_since(planned, batch.plan.planned_at, history_.losses)) {
+            ++cut_[cut];
+            return Again::cut_since;
+        }
         auto recount = count_again(planned, from, books);
         if (!recount) {
             not_read_because_ = recount.error().message;
@@ -255,6 +268,7 @@ class Verification {
             report["topics"].as_array().push_back(std::move(object));
         }
         if (reread_ != nullptr && !not_read_because_.empty()) report["not_read_because"] = not_read_because_;
+        for (const auto& [cut, ranges] : cut_) notes.emplace_back(note_of(*cut, ranges));
         const json::object& batches = report["batches"].as_object();
         if (batches.at("recovered").as_uint64() > 0) {
             notes.emplace_back("recovered batches have no books: the sink had them after a crash, and they "
@@ -271,6 +285,7 @@ class Verification {
     Sums total_;
     json::array ranges_;
     std::string not_read_because_;
+    std::map<const checkpoints::LossEntry*, std::uint64_t> cut_;  ///< ranges that each loss cut; in history_
 };
 
 }  // namespace

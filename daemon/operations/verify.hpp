@@ -33,12 +33,13 @@ struct Reread {
 ///     "compacted_since", and ranges: "read_again","not_retained","not_read"
 ///  "total":{SUMS},
 ///  "ranges":[{"batch","range","topic","partition","from","until","offsets","books":BOOKS,
-///     "again":"same|differs|no longer retained|lost|not read", GAPS|null}],
+///     "again":"same|differs|no longer retained|truncated since|lost|not read", GAPS|null}],
 ///  "not_read_because":TEXT|null,   set when a broker did not answer: the remaining ranges were not read
 ///  "notes":[TEXT…]}
 ///
 /// A range that the broker does not have any more (retention, a topic created anew) is "no longer
-/// retained": that is no finding. Blocks for as long as reading takes.
+/// retained", one whose log was cut at or below its records after they were read (`cut_since`) is "truncated
+/// since": that is no finding, and both count as "not_retained". Blocks for as long as reading takes.
 /// Errors: `configuration` when the cluster is another one than the checkpoints'.
 Result<boost::json::object> verify(const History& history, const Reread* reread);
 

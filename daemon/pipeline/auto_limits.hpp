@@ -26,7 +26,9 @@ inline std::int64_t offsets_for_bytes(std::uint64_t bytes_max, std::optional<dou
 }
 
 /// minPartitions: auto. As many ranges as workers, but only when a half is long enough (about a million
-/// records) to pay for re-positioning consumers at every trigger.
+/// records) to pay for re-positioning consumers at every trigger. Not Spark's two for each core: it needs
+/// them where a task is a while in coming and tasks differ in length; a worker here takes up its next range at
+/// once, and pieces of one partition are cut equal.
 inline std::optional<std::int64_t> auto_min_partitions(std::uint64_t backlog, int workers) {
     constexpr std::uint64_t worth_a_consumer = 1'000'000;
     const auto ranges = std::min<std::uint64_t>(static_cast<std::uint64_t>(std::max(workers, 1)),
@@ -35,12 +37,24 @@ inline std::optional<std::int64_t> auto_min_partitions(std::uint64_t backlog, in
     return static_cast<std::int64_t>(ranges);
 }
 
-/// maxRecordsPerPartition: auto. memory / (mean record size × 2) per worker, at least 10,000.
-inline std::int64_t auto_max_records(std::uint64_t memory_max, int workers,
-                                     std::optional<double> mean_bytes) {
+/// How many records a worker's part of the memory holds, each twice: as fetched, and as the sink writes it.
+inline std::int64_t records_held(std::uint64_t memory_max, int workers, std::optional<double> mean_bytes) {
     const double mean = std::max(mean_bytes.value_or(1024.0), 1.0);
     const double records = static_cast<double>(memory_max) / std::max(workers, 1) / (mean * 2);
-    return static_cast<std::int64_t>(std::clamp(records, 10'000.0, 1e12));
+    return static_cast<std::int64_t>(std::min(records, 1e12));
+}
+
+/// A range that is shorter costs more to go to than to read: 10,000 records, or 10 MiB of larger ones.
+inline std::int64_t shortest_range(std::optional<double> mean_bytes) {
+    constexpr double worth_going_to = 10.0 * (1 << 20);
+    const double mean = std::max(mean_bytes.value_or(1024.0), 1.0);
+    return static_cast<std::int64_t>(std::clamp(worth_going_to / mean, 1.0, 10'000.0));
+}
+
+/// maxRecordsPerPartition: auto. What a worker's part of the memory holds, and no less than is worth a range.
+inline std::int64_t auto_max_records(std::uint64_t memory_max, int workers,
+                                     std::optional<double> mean_bytes) {
+    return std::max(records_held(memory_max, workers, mean_bytes), shortest_range(mean_bytes));
 }
 
 }  // namespace sluice::pipeline

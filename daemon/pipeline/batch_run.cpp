@@ -123,13 +123,13 @@ BatchOutcome summarize(const checkpoints::Plan& plan, const std::vector<RangeOut
 
 }  // namespace
 
-sink::Batch as_sink_batch(const std::string& pipeline, const checkpoints::Plan& plan, bool is_rerun) {
+sink::Batch as_sink_batch(const std::string& sink_name, const checkpoints::Plan& plan, bool is_rerun) {
     sink::Batch batch{plan.batch_id, is_rerun, {}};
     std::uint32_t index = 0;
     for (const plan::PlannedRange& planned : plan.ranges) {
         const auto& tp = planned.range.topic_partition;
         batch.ranges.push_back({tp.topic, tp.partition, index, planned.range.from, planned.range.until,
-                                pipeline + "/" + std::to_string(batch.id) + "/" + std::to_string(index)});
+                                sink_name + "/" + std::to_string(batch.id) + "/" + std::to_string(index)});
         ++index;
     }
     return batch;
@@ -149,7 +149,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
                                                 BatchProgress& progress, const Clock& clock,
                                                 std::stop_token stop) {
     const SteadyTime started = clock.steady();
-    const sink::Batch batch = as_sink_batch(request.pipeline, request.plan, request.is_rerun);
+    const sink::Batch batch = as_sink_batch(request.sink_name, request.plan, request.is_rerun);
     const auto doing = [&](const char* what, Stage stage) {
         progress.stage.store(stage, std::memory_order_relaxed);
         progress.doing.store(what, std::memory_order_relaxed);
@@ -214,6 +214,7 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
         }
     }
     if (!failure && !already) {
+        doing("write dead letters", Stage::sink_write);
         if (auto safe = co_await run_on(workers, [&] { return settle(request.refusal, stop); }); !safe) {
             failure = std::move(safe).error();
         }

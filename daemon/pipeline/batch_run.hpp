@@ -47,6 +47,7 @@ struct RefusalPolicy {
 
 struct BatchRequest {
     std::string pipeline;
+    std::string sink_name;  ///< of the pipeline, for its sink: checkpoints::PipelineState::sink_name
     const checkpoints::Plan& plan;
     bool is_rerun = false;
     const Adjustments& adjustments;
@@ -68,7 +69,7 @@ struct BatchOutcome {
 };
 
 /// The plan in a sink's terms, with the tokens of its ranges.
-sink::Batch as_sink_batch(const std::string& pipeline, const checkpoints::Plan& plan, bool is_rerun);
+sink::Batch as_sink_batch(const std::string& sink_name, const checkpoints::Plan& plan, bool is_rerun);
 
 /// What to checkpoint for a batch that the sink has, and that nobody counted.
 BatchOutcome recovered_outcome(const checkpoints::Plan& plan, std::string receipt, WallTime now);

@@ -171,6 +171,35 @@ class Engine::Impl {
         all_ended_();
     }
 
+    using Pipelines = std::map<std::string, std::shared_ptr<Pipeline>>;
+
+    /// Asks them to end; aborts at `deadline` what has not.
+    void let_go(const Pipelines& leaving, asio::steady_timer& deadline) {
+        for (const auto& [name, pipeline] : leaving) {
+            log::info("reload: stopping", {{"pipeline", name}});
+            pipeline->shut_down();
+        }
+        deadline.async_wait([late = leaving](const boost::system::error_code& cancelled) {
+            if (cancelled) return;
+            for (const auto& [name, pipeline] : late) pipeline->abort();
+        });
+    }
+
+    /// Takes those that have ended out of `leaving`, and waits for one when there is none.
+    asio::awaitable<void> drop_ended(Pipelines& leaving) {
+        co_await wait_until([&leaving] {
+            return leaving.empty() || std::any_of(leaving.begin(), leaving.end(), [](const auto& entry) {
+                       return entry.second->has_ended();
+                   });
+        });
+        std::erase_if(leaving, [this](const auto& entry) {
+            if (!entry.second->has_ended()) return false;
+            const std::lock_guard lock(mutex_);
+            running_.erase(entry.first);
+            return true;
+        });
+    }
+
     asio::awaitable<void> wait_until(std::function<bool()> condition) {
         while (!condition()) {
             boost::system::error_code cancelled;
@@ -329,22 +358,9 @@ asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins
             }
         }
     }
-    for (const auto& [name, pipeline] : leaving) {
-        log::info("reload: stopping", {{"pipeline", name}});
-        pipeline->shut_down();
-    }
     asio::steady_timer deadline(impl_->io_, config.shutdown_timeout);
-    deadline.async_wait([late = leaving](const boost::system::error_code& cancelled) {
-        if (cancelled) return;
-        for (const auto& [name, pipeline] : late) pipeline->abort();
-    });
+    impl_->let_go(leaving, deadline);
     for (;;) {
-        std::erase_if(leaving, [this](const auto& entry) {
-            if (!entry.second->has_ended()) return false;
-            const std::lock_guard lock(impl_->mutex_);
-            impl_->running_.erase(entry.first);
-            return true;
-        });
         std::erase_if(coming, [&](const auto& entry) {
             if (impl_->stopping_ || leaving.contains(entry.first)) return false;
             log::info("reload: starting", {{"pipeline", entry.first}});
@@ -352,15 +368,37 @@ asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins
             return true;
         });
         if (leaving.empty()) break;
-        co_await impl_->wait_until([&leaving] {
-            return std::any_of(leaving.begin(), leaving.end(),
-                               [](const auto& entry) { return entry.second->has_ended(); });
-        });
+        co_await impl_->drop_ended(leaving);
     }
     deadline.cancel();
     impl_->changing_ = false;
     // The last one may have while others were let go of.
     if (!config.pipelines.empty()) impl_->tell_when_all_ended();
+}
+
+asio::awaitable<std::vector<std::shared_ptr<const void>>> Engine::end(const std::vector<std::string>& names,
+                                                                      Milliseconds timeout) {
+    impl_->changing_ = true;
+    Impl::Pipelines leaving;
+    {
+        const std::lock_guard lock(impl_->mutex_);
+        for (const std::string& name : names) {
+            if (const auto found = impl_->running_.find(name); found != impl_->running_.end()) {
+                leaving[name] = found->second.pipeline;
+            }
+        }
+    }
+    asio::steady_timer deadline(impl_->io_, timeout);
+    impl_->let_go(leaving, deadline);
+    while (!leaving.empty()) co_await impl_->drop_ended(leaving);
+    deadline.cancel();
+    std::vector<std::shared_ptr<const void>> holds;
+    for (const std::string& name : names) {
+        auto hold = impl_->hold(name);
+        if (!hold) co_return std::vector<std::shared_ptr<const void>>{};
+        holds.push_back(std::move(hold));
+    }
+    co_return holds;
 }
 
 asio::awaitable<void> Engine::stop(Milliseconds timeout) {

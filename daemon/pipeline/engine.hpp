@@ -33,6 +33,11 @@ class Engine {
     /// checkpoints stay), changed ones stop after their running batch and start again. Unchanged ones
     /// do not notice. Ends when that is done.
     boost::asio::awaitable<void> reload(const config::Config& config, const Plugins& plugins);
+    /// Ends the pipelines of these names, as reload() does with those that are removed, so that their
+    /// checkpoints can be given other names; a reload follows. They stay held while what is returned is kept.
+    /// Nothing is returned when somebody holds one of them.
+    boost::asio::awaitable<std::vector<std::shared_ptr<const void>>> end(const std::vector<std::string>& names,
+                                                                         Milliseconds timeout);
 
     /// Starts nothing new; gives running batches `timeout` to commit, then aborts the rest. Ends when
     /// every pipeline has ended. A second call aborts at once.

@@ -250,6 +250,13 @@ asio::awaitable<void> Pipeline::Impl::run() {
     ended_ = true;
 }
 
+/// Whoever held it may have accepted losses, of a pipeline that has ended too: no session reads those.
+void Pipeline::Impl::released() {
+    ignore_error(count_losses(), "the next session reads the ledger again, and says so");
+    rest_ = Rest::resting;
+    request([this] { publish(); });  // and it may wait to leave
+}
+
 // ---- the outside -----------------------------------------------------------------------------------
 
 Pipeline::Pipeline(Environment& environment, config::Pipeline config,
@@ -278,10 +285,7 @@ bool Pipeline::hold() {
     auto resting = Impl::Rest::resting;
     return impl_->rest_.compare_exchange_strong(resting, Impl::Rest::held);
 }
-void Pipeline::release() {
-    impl_->rest_ = Impl::Rest::resting;
-    impl_->request([] {});  // it may wait to leave
-}
+void Pipeline::release() { impl_->released(); }
 Status Pipeline::status() const { return impl_->status(); }
 Summary Pipeline::summary() const { return impl_->summary(); }
 std::uint64_t Pipeline::sink_memory() const { return impl_->sink_memory_; }

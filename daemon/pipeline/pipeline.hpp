@@ -76,7 +76,7 @@ class Pipeline {
     /// there until release(), whatever is asked of it meanwhile, but for its end; false while it does not
     /// rest. One holder at a time; safe from any thread.
     bool hold();
-    void release();
+    void release();  ///< reads its ledger again: blocks on the disk
 
     [[nodiscard]] Status status() const;  ///< copies what is known of every partition
     [[nodiscard]] Summary summary() const;

@@ -61,6 +61,10 @@ class Pipeline::Impl {
         status_.headroom = std::move(headroom);
     }
 
+    /// What the status says of losses; blocks on the disk. Safe from any thread.
+    Result<void> count_losses();
+    void released();
+
     Environment& env_;
     const config::Pipeline config_;
     const std::shared_ptr<const sink::Plugin> plugin_;
@@ -115,6 +119,9 @@ class Pipeline::Impl {
     asio::awaitable<Result<void>> open();
     asio::awaitable<Result<void>> open_sink();
     asio::awaitable<void> close_sink();
+    /// What a first start was counted from, when it may serve the first trigger; gone afterwards.
+    std::optional<std::vector<plan::PartitionFacts>> take_first_facts(
+        const std::map<plan::TopicPartition, plan::Position>& known);
     /// `known`: an end below one of these is doubted, and asked for again.
     asio::awaitable<Result<std::vector<plan::PartitionFacts>>> gather(
         const std::map<plan::TopicPartition, plan::Position>& known);
@@ -139,7 +146,6 @@ class Pipeline::Impl {
     /// Best effort: a group that cannot be written delays nothing and fails nothing.
     asio::awaitable<void> export_positions(bool at_the_end);
     void count_aborted();
-    void count_lost(const plan::Loss& loss);
     void learn(const checkpoints::Plan& plan, const BatchOutcome& outcome);
 
     const std::unique_ptr<Alarm> wake_;
@@ -153,6 +159,11 @@ class Pipeline::Impl {
     LeaderEpochs leader_epochs_;  ///< of the open plan, when it was made by this session
     std::optional<std::map<plan::TopicPartition, std::int64_t>> end_bounds_;  ///< availableNow
     std::set<plan::TopicPartition> new_bounds_;  ///< partitions whose bound is not true any more
+    struct FirstFacts {
+        std::vector<plan::PartitionFacts> facts;
+        SteadyTime asked{};
+    };
+    std::optional<FirstFacts> first_facts_;  ///< of a first start, until its first trigger
     WallTime trigger_started_{};
     std::optional<SteadyTime> last_run_;
     bool ran_once_ = false;
@@ -181,6 +192,8 @@ class Pipeline::Impl {
 
     mutable std::mutex status_mutex_;
     Status status_;
+    /// Accepted losses that were in the ledger when it was first read; with status_mutex_.
+    std::optional<std::map<plan::LossKind, std::uint64_t>> lost_before_;
     const char* step_ = "starting";  ///< what it does while no batch is open; with status_mutex_
     SteadyTime step_since_{};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "checkpoints/ledger.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/pipeline/pipeline_impl.hpp"
 
@@ -53,6 +54,8 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
             return env_.store.put_losses(config_.name, as_entries(lost.losses, plan.batch_id, false));
         });
         if (!noted) co_return std::move(noted).error();
+        auto counted = co_await on_disk([this] { return count_losses(); });
+        if (!counted) co_return std::move(counted).error();
         co_return loss_error(lost.losses);
     }
     for (const plan::Loss& loss : lost.losses) {
@@ -72,6 +75,8 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
     adjustments_ = std::move(lost.read_from);
     next_of_plan_ = std::move(lost.next);
     losses_of_plan_ = std::move(entries);
+    auto counted = co_await on_disk([this] { return count_losses(); });
+    if (!counted) co_return std::move(counted).error();
     co_return Error{ErrorCode::unavailable, cause.message, true};
 }
 
@@ -115,9 +120,30 @@ asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Pl
         const std::lock_guard lock(status_mutex_);
         ++status_.batches_abandoned;
     }
-    for (const plan::Loss& loss : lost.losses) count_lost(loss);
-    co_return Result<void>{};
+    co_return co_await on_disk([this] { return count_losses(); });
 }
 
+/// From the ledger, which has it from whoever accepts a loss: this pipeline, or an operator meanwhile.
+Result<void> Pipeline::Impl::count_losses() {
+    SLUICE_TRY(const auto ledger, env_.store.losses(config_.name));
+    std::map<plan::LossKind, std::vector<checkpoints::LossEntry>> accepted;
+    std::uint64_t unaccepted = 0;
+    for (const checkpoints::LossEntry& entry : ledger) {
+        if (entry.accepted) {
+            accepted[entry.loss.kind].push_back(entry);
+        } else {
+            ++unaccepted;
+        }
+    }
+    std::map<plan::LossKind, std::uint64_t> lost;
+    for (const auto& [kind, entries] : accepted) lost[kind] = checkpoints::records_lost(entries);
+    const std::lock_guard lock(status_mutex_);
+    status_.unaccepted_losses = unaccepted;
+    if (!lost_before_) lost_before_ = lost;
+    for (const auto& [kind, offsets] : lost) {
+        status_.records_lost[kind] = offsets - std::min(offsets, (*lost_before_)[kind]);
+    }
+    return {};
+}
 
 }  // namespace sluice::pipeline

@@ -27,18 +27,26 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
         status_.batch_offsets = 0;
         for (const auto& range : plan.ranges) status_.batch_offsets += plan::size_of(range.range);
     }
-    ++env_.busy;
+    // However it ends, by an exception too: lanes are counted by it, and a batch that is none is not STALLED.
+    struct Busy {
+        Impl& impl;
+        explicit Busy(Impl& of) : impl(of) { ++impl.env_.busy; }
+        ~Busy() {
+            --impl.env_.busy;
+            const std::lock_guard lock(impl.status_mutex_);
+            impl.status_.batch_id.reset();
+            impl.step_ = "commit a batch";
+            impl.step_since_ = impl.env_.clock.steady();
+        }
+        Busy(const Busy&) = delete;
+        Busy& operator=(const Busy&) = delete;
+    };
+    const Busy busy(*this);
     int attempt = 0;
-    auto result = co_await with_retries("batch", Stage::read, [&] {
+    co_return co_await with_retries("batch", Stage::read, [&] {
         ++attempt;
         return attempt_plan(plan, is_rerun || attempt > 1, attempt);
     });
-    --env_.busy;
-    const std::lock_guard lock(status_mutex_);
-    status_.batch_id.reset();
-    step_ = "commit a batch";
-    step_since_ = env_.clock.steady();
-    co_return result;
 }
 
 asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Plan& plan,
@@ -49,7 +57,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
         [this, &plan](const std::vector<checkpoints::RefusedRecord>& records) {
             return env_.store.put_refused(config_.name, plan.batch_id, records);
         }};
-    BatchRequest request{config_.name, plan, is_rerun, adjustments_, leader_epochs_, refusal, 1};
+    BatchRequest request{config_.name, state_.sink_name, plan, is_rerun, adjustments_, leader_epochs_, refusal, 1};
     request.before_commit = [this, &plan] { return check_topics(plan); };
     if (!plugin_->ordered()) {
         request.lanes = static_cast<std::size_t>(
@@ -147,11 +155,6 @@ void Pipeline::Impl::count_aborted() {
     ++status_.batches_aborted;
 }
 
-void Pipeline::Impl::count_lost(const plan::Loss& loss) {
-    const std::lock_guard lock(status_mutex_);
-    status_.records_lost[loss.kind] += plan::records_lost(loss);
-}
-
 void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& outcome) {
     std::uint64_t polled = 0;
     std::uint64_t bytes = 0;
@@ -164,7 +167,6 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
     }
     for (const auto& range : plan.ranges) planned += plan::size_of(range.range);
     observed_.learn(outcome.commit);
-    for (const auto& entry : losses_of_plan_) count_lost(entry.loss);
     {
         const std::lock_guard lock(status_mutex_);
         status_.last_committed = outcome.commit.batch_id;

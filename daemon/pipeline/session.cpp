@@ -14,13 +14,17 @@ asio::awaitable<Result<bool>> Pipeline::Impl::session() {
     enter(State::starting);
     begin_step("read the checkpoint");
     publish();
-    auto loaded = co_await on_disk([this] { return env_.store.load(config_.name); });
+    auto loaded = co_await on_disk([this]() -> Result<checkpoints::PipelineState> {
+        SLUICE_CHECK(count_losses());
+        return env_.store.load(config_.name);
+    });
     if (!loaded) co_return std::move(loaded).error();
     state_ = *std::move(loaded);
     wanted_ = state_.run_state;
     if (interrupted()) co_return false;
 
     begin_step("open");
+    first_facts_.reset();
     auto opened = co_await with_retries("open", Stage::open, [this] { return open(); });
     if (!opened) co_return std::move(opened).error();
     begin_step("start the first trigger");
@@ -94,9 +98,11 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
         if (!opened) co_return std::move(opened).error();
     }
     if (!state_.initial_offsets) {
+        const SteadyTime looked = env_.clock.steady();
         auto facts = co_await look_up(
             [this] { return source_->facts(state_.positions, abort_.get_token()); });
         if (!facts) co_return std::move(facts).error();
+        times_.latest_offsets = env_.clock.steady() - looked;
         if (facts->empty()) {
             co_return Error{ErrorCode::unavailable,
                             "no subscribed topic exists yet on this cluster; check the names under "
@@ -115,6 +121,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::open() {
                   {{"pipeline", config_.name}, {"offsets", initial->json}});
         state_.initial_offsets = initial->json;
         state_.positions = initial->positions;
+        first_facts_ = FirstFacts{*std::move(facts), looked};
     }
     co_return Result<void>{};
 }

@@ -9,7 +9,7 @@
 
 namespace sluice::pipeline {
 
-/// An unfinished plan is asked for again under its own id; the last receipt goes to the plugin and target
+/// With the name that the sink has known the pipeline by from the first. An unfinished plan is asked for again under its own id; the last receipt goes to the plugin and target
 /// that gave it, and to no other.
 sink::SinkContext sink_context(const config::Pipeline& pipeline, const std::string& cluster_id,
                                const checkpoints::PipelineState& state);

@@ -27,10 +27,16 @@ Advice max_records(const Observed& observed, const Capacity& capacity) {
     const std::string size =
         observed.mean_bytes ? "records of " + counted(*observed.mean_bytes) + " bytes, as seen"
                             : std::string("records of 1,024 bytes, for want of any that were seen");
-    return {"maxRecordsPerPartition", value,
-            "a worker's part of memoryMax (" + format_size(capacity.memory_max) + " / " +
-                std::to_string(std::max(capacity.workers, 1)) + ") holds about so many " + size +
-                ", each twice: as fetched, and as the sink writes it."};
+    const std::string part = "a worker's part of memoryMax (" + format_size(capacity.memory_max) + " / " +
+                             std::to_string(std::max(capacity.workers, 1)) + ") holds about ";
+    const std::string twice = ", each twice: as fetched, and as the sink writes it";
+    const std::int64_t held = records_held(capacity.memory_max, capacity.workers, observed.mean_bytes);
+    if (held < value) {
+        return {"maxRecordsPerPartition", value,
+                part + format_count(held) + " " + size + twice +
+                    "; but shorter ranges than this cost more to go to than to read."};
+    }
+    return {"maxRecordsPerPartition", value, part + "so many " + size + twice + "."};
 }
 
 Advice min_partitions(std::uint64_t planned, const Capacity& capacity) {
@@ -38,11 +44,16 @@ Advice min_partitions(std::uint64_t planned, const Capacity& capacity) {
     const std::string batch = "a batch of " + format_count(static_cast<std::int64_t>(planned)) + " offsets";
     if (value) {
         return {"minPartitions", value,
-                batch + " gives " + std::to_string(*value) +
-                    " of the workers a million records each, which pays for moving consumers."};
+                batch + " gives each of " + std::to_string(*value) +
+                    " workers a million records or more, which pays for moving consumers; more ranges than "
+                    "workers would only wait for one."};
+    }
+    if (capacity.workers < 2) {
+        return {"minPartitions", std::nullopt,
+                "one worker reads one range after the other: to cut them would gain nothing."};
     }
     return {"minPartitions", std::nullopt,
-            batch + " for " + std::to_string(std::max(capacity.workers, 1)) +
+            batch + " for " + std::to_string(capacity.workers) +
                 " workers is less than a million for each of two: to move consumers would cost more than it saves."};
 }
 

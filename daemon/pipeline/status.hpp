@@ -57,7 +57,8 @@ struct Summary {
     std::uint64_t batches_aborted = 0;          ///< attempts that failed; each is followed by another one, or by FAILED
     std::uint64_t batches_abandoned = 0;        ///< given up over data loss (failOnDataLoss: false)
     std::map<Stage, std::uint64_t> retries;     ///< since the process started, like all of these
-    std::map<plan::LossKind, std::uint64_t> records_lost;  ///< that it went on without; since the process started
+    std::map<plan::LossKind, std::uint64_t> records_lost;  ///< accepted, by it or an operator; since the process started
+    std::optional<std::uint64_t> unaccepted_losses;  ///< ledger entries that wait for an operator; none: not read yet
     std::uint64_t records_dead_lettered = 0;
     PhaseTimes phases;                          ///< of the batch that was committed last
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started

@@ -1,6 +1,7 @@
 // One trigger: facts, a plan, what is lost before it, and its PLAN written down.
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
@@ -32,8 +33,20 @@ Milliseconds Pipeline::Impl::elapsed_since_last_run() const {
     return std::chrono::duration_cast<Milliseconds>(env_.clock.steady() - *last_run_);
 }
 
+/// To ask the same again costs three requests, one after the other, before the first record. Not where the
+/// answer is old, nor where it would be called a loss: that takes a look-up that knows the positions, and doubts.
+std::optional<std::vector<plan::PartitionFacts>> Pipeline::Impl::take_first_facts(
+    const std::map<plan::TopicPartition, plan::Position>& known) {
+    constexpr Milliseconds fresh{1000};
+    std::optional<FirstFacts> first = std::exchange(first_facts_, std::nullopt);
+    if (!first || env_.clock.steady() - first->asked > fresh) return std::nullopt;
+    if (!plan::decide_losses(known, first->facts).losses.empty()) return std::nullopt;
+    return std::move(first->facts);
+}
+
 asio::awaitable<Result<std::vector<plan::PartitionFacts>>> Pipeline::Impl::gather(
     const std::map<plan::TopicPartition, plan::Position>& known) {
+    if (auto first = take_first_facts(known)) co_return *std::move(first);
     co_return co_await with_retries("look up offsets", Stage::look_up, [&] {
         return look_up([&] { return source_->facts(known, abort_.get_token()); });
     });
@@ -53,10 +66,11 @@ asio::awaitable<Result<void>> Pipeline::Impl::look_for_truncations(
 
 /// True when the pipeline is done.
 asio::awaitable<Result<bool>> Pipeline::Impl::trigger() {
+    if (!first_facts_) times_.latest_offsets = {};  // else what these took
     const SteadyTime asked = env_.clock.steady();
     auto facts = co_await gather(state_.positions);
     if (!facts) co_return std::move(facts).error();
-    times_.latest_offsets = env_.clock.steady() - asked;
+    times_.latest_offsets += env_.clock.steady() - asked;
     auto looked = co_await look_for_truncations(
         plan::askable_beyond_the_end(state_.positions, *facts), *facts);
     if (!looked) co_return std::move(looked).error();
@@ -167,6 +181,8 @@ asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome&
             return env_.store.put_losses(config_.name, as_entries(outcome.losses, {}, false));
         });
         if (!noted) co_return std::move(noted).error();
+        auto counted = co_await on_disk([this] { return count_losses(); });
+        if (!counted) co_return std::move(counted).error();
         co_return loss_error(outcome.losses);
     }
     checkpoints::Store::Move move;
@@ -195,8 +211,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::step_over(const plan::PlanOutcome&
         new_bounds_.insert(tp);
     }
     for (const auto& tp : move.forget) state_.positions.erase(tp);
-    for (const plan::Loss& loss : outcome.losses) count_lost(loss);
-    co_return Result<void>{};
+    co_return co_await on_disk([this] { return count_losses(); });
 }
 
 }  // namespace sluice::pipeline

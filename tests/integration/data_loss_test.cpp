@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "daemon/control/client.hpp"
 #include "tests/support/e2e.hpp"
 
 using namespace sluice;
@@ -92,6 +93,17 @@ class Scene {
         REQUIRE_MESSAGE(!answer.out.empty(), answer.err);
         return json::parse(answer.out).at("pipelines").at(0).at("losses").as_array();
     }
+    /// The sum of a metric's series at a scrape; nullopt when there are none.
+    std::optional<double> metric(const std::string& name) const {
+        const auto scrape = control::call(folder.path() / "data" / "control.sock", "GET", "/metrics");
+        REQUIRE_MESSAGE(scrape, scrape.error().message);
+        std::optional<double> sum;
+        std::istringstream lines(scrape->body);
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with(name + "{")) sum = sum.value_or(0) + std::stod(line.substr(line.rfind(' ')));
+        }
+        return sum;
+    }
     DaemonProcess& daemon() { return daemon_; }
 
     Kafka& kafka = Kafka::real();
@@ -169,6 +181,8 @@ void check_refusal(Scene& scene, const std::vector<Expected>& expected) {
     }
     check_ledger(scene, expected, false);
     CHECK(scene.sluice({"status"}).code == 2);
+    CHECK(scene.metric("sluice_unaccepted_losses") == static_cast<double>(expected.size()));
+    CHECK(scene.metric("sluice_lost_records_total") == 0.0);
 }
 
 /// Runs the command the message names: through the daemon, or with the daemon down.
@@ -210,6 +224,11 @@ void lose(const std::string& name, int partitions, const Change& change, std::ve
             check_ledger(scene, expected, true);
             if (!fails) CHECK(scene.daemon().log().find("data loss") != std::string::npos);
             CHECK(scene.status().at("unaccepted_losses").as_int64() == 0);
+            CHECK(scene.metric("sluice_unaccepted_losses") == 0.0);
+            std::int64_t lost = 0;
+            for (const Expected& loss : expected) lost += loss.until - loss.from;
+            if (!online) lost = 0;  // accepted while no daemon was there to count it
+            CHECK(scene.metric("sluice_lost_records_total") == static_cast<double>(lost));
             // It goes on afterwards, without finding the same again.
             scene.produce(scene.other, 0, 5);
             scene.expect_what_is_there();

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "daemon/kafka/embedded_broker.hpp"
@@ -25,6 +26,11 @@ struct Setup {
     }
     std::string yaml() const {
         return config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline));
+    }
+    std::string renamed_yaml() const {
+        const std::string name = "name: " + pipeline.name;
+        std::string text = yaml();
+        return text.replace(text.find(name), name.size(), name + "\n    renamedFrom: orders");
     }
     Ledger expected() const { return visible_in_kafka(kafka.bootstrap(), {topic}); }
     Ledger delivered() const { return delivered_in(folder.path() / "out"); }
@@ -100,6 +106,39 @@ TEST_CASE("a renamed pipeline is refused until renamedFrom says so, and then goe
     CHECK(run_to_end(daemon) == 78);
     CHECK_MESSAGE(daemon.log().find("renamedFrom: orders") != std::string::npos, daemon.log());
     CHECK(count(setup.delivered()) == 20);
+
+    setup.produce(10);
+    daemon.set_yaml(setup.renamed_yaml());
+    CHECK(run_to_end(daemon) == 0);
+    CHECK(count(setup.delivered()) == 40);
+    CHECK(setup.delivered() == setup.expected());
+
+    // The name is still its sink's: a new pipeline that took it would share that one's output.
+    setup.pipeline.name = "orders";
+    daemon.set_yaml(setup.yaml());
+    CHECK(run_to_end(daemon) == 78);
+    CHECK_MESSAGE(daemon.log().find("sluice forget sales") != std::string::npos, daemon.log());
+}
+
+TEST_CASE("a pipeline is renamed by a reload while it runs, and reads nothing twice") {
+    Setup setup("reload");
+    setup.pipeline.sink = "plugin: file\nformat: json\nmode: append\n";
+    setup.pipeline.trigger = "{ processingTime: 20ms }";
+    setup.produce(10);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    daemon.start();
+    REQUIRE(daemon.says("batch committed"));
+    setup.pipeline.name = "sales";
+    std::ofstream(setup.folder.path() / "sluice.yaml") << setup.renamed_yaml();
+    setup.produce(10);
+    daemon.signal(SIGHUP);
+    REQUIRE(daemon.says("reloaded"));
+    CHECK(daemon.log().find("checkpoint renamed") != std::string::npos);
+    setup.produce(10);
+    CHECK(wait_until([&] { return count(setup.delivered()) == 60; }));
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait()->code == 0);
+    CHECK_MESSAGE(setup.delivered() == setup.expected(), daemon.log());
 }
 
 TEST_CASE("a second daemon on the same data directory is refused by the name of the first") {
@@ -180,4 +219,33 @@ TEST_CASE("a full disk under the checkpoints is refused with 74 before anything 
     CHECK_MESSAGE(ended->code == 74, daemon.log());
     CHECK_MESSAGE(daemon.log().find("the disk or the quota is full") != std::string::npos, daemon.log());
     CHECK_FALSE(std::filesystem::exists(setup.folder.path() / "out"));
+}
+
+TEST_CASE("damaged checkpoints are refused with 74 and the way back, which is a backup in their place") {
+    namespace fs = std::filesystem;
+    Setup setup("damaged");
+    setup.produce(100);
+    DaemonProcess daemon(setup.folder.path(), setup.yaml());
+    REQUIRE(run_to_end(daemon) == 0);
+    const auto data = setup.folder.path() / "data";
+    const auto backup = setup.folder.path() / "backup";
+    copy_tree(data, backup);
+    setup.produce(100);
+    const Ledger before = setup.delivered();
+    std::string manifest;
+    for (const fs::directory_entry& file : fs::directory_iterator(data / "checkpoints")) {
+        if (!file.path().filename().string().starts_with("MANIFEST-")) continue;
+        manifest = file.path().filename().string();
+        fs::resize_file(file.path(), file.file_size() / 2);
+    }
+    REQUIRE_FALSE(manifest.empty());
+    CHECK(run_to_end(daemon) == 74);
+    const std::string log = daemon.log();
+    INFO(log);
+    CHECK(log.find("are damaged: the file " + manifest) != std::string::npos);
+    CHECK(log.find("The way back: stop the daemon, move the directory aside") != std::string::npos);
+    CHECK(difference(before, setup.delivered()) == "");
+    copy_tree(backup, data);
+    CHECK(run_to_end(daemon) == 0);
+    CHECK(difference(setup.expected(), setup.delivered()) == "");
 }

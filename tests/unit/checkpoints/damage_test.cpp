@@ -1,6 +1,9 @@
 // A damaged directory is an error that names the file and the way back, never a crash, and never a
 // store that has silently lost what it acknowledged.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <random>
 
 #include "checkpoints/keys.hpp"
@@ -149,6 +152,30 @@ TEST_CASE("a write that a crash cut off is dropped, and all before it kept") {
     const Plan plan = *state.unfinished;
     must(store->put_commit("p", make_commit(plan), ends_of(plan), {}, {}));
     CHECK_FALSE(read_everything(*store));
+}
+
+TEST_CASE("an opening looks through the logs once, and says once what it drops") {
+    const TempDir dir;
+    make_store(dir.path());
+    fs::remove(dir.path() / "checkpoints" / "SEQUENCE");  // as after a crash: no clean close
+    const fs::path log = one_file(dir.path(), "", ".log");
+    const std::string whole = read_file(log);
+    write_file(log, whole.substr(0, whole.size() - 3));
+    const fs::path said = dir.path() / "said";
+    const int said_to = ::open(said.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const int before = ::dup(STDERR_FILENO);
+    REQUIRE(said_to >= 0);
+    REQUIRE(before >= 0);
+    ::dup2(said_to, STDERR_FILENO);
+    const auto opened = open_rocksdb(dir.path() / "checkpoints", OpenMode::read);
+    ::dup2(before, STDERR_FILENO);
+    ::close(before);
+    ::close(said_to);
+    REQUIRE(opened);
+    const std::string text = read_file(said);
+    const auto once = text.find("was cut off");
+    REQUIRE_MESSAGE(once != std::string::npos, text);
+    CHECK_MESSAGE(text.find("was cut off", once + 1) == std::string::npos, text);
 }
 
 TEST_CASE("a flipped byte in any file is an error or does no harm") {

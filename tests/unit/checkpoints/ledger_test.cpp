@@ -97,6 +97,41 @@ TEST_CASE_TEMPLATE("a move accepts losses, known ones and new ones", Kind, SLUIC
     CHECK(ledger[2].accepted);
 }
 
+TEST_CASE_TEMPLATE("a loss that is accepted settles the older ones of its partition that it covers", Kind,
+                   SLUICE_STORES) {
+    Kind store;
+    const LossEntry other_kind = [] {
+        LossEntry entry = loss("orders", 0, 31, 33);
+        entry.loss.kind = plan::LossKind::new_starts_late;
+        return entry;
+    }();
+    must(store->put_losses("p", {loss("orders", 0, 30, 40), loss("orders", 0, 30, 60), loss("orders", 0, 10, 40),
+                                 loss("orders", 1, 30, 40), other_kind}));
+    const auto unaccepted = [&] {
+        std::vector<std::string> names;
+        for (const LossEntry& entry : must(store->losses("p"))) {
+            if (entry.accepted) continue;
+            names.push_back(plan::to_string(entry.loss.topic_partition) + " " + std::to_string(entry.loss.from) + " " +
+                            std::to_string(entry.loss.until));
+        }
+        return names;
+    };
+    CHECK(unaccepted().size() == 5);
+    must(store->put_losses("p", {loss("orders", 0, 30, 50)}));  // noted, and nothing more
+    CHECK(unaccepted().size() == 6);
+    Store::Move move;
+    move.accept = {loss("orders", 0, 30, 50)};
+    must(store->put_move("p", move));
+    CHECK(unaccepted() ==
+          std::vector<std::string>{"orders-0 10 40", "orders-0 30 60", "orders-0 31 33", "orders-1 30 40"});
+
+    LossEntry gone = loss("orders", 0, 20, 20, true);  // with all that it held from there on
+    gone.loss.kind = plan::LossKind::topic_recreated;
+    must(store->put_losses("p", {gone}));
+    CHECK(unaccepted() == std::vector<std::string>{"orders-0 10 40", "orders-1 30 40"});
+    CHECK(must(store->losses("p")).size() == 7);
+}
+
 TEST_CASE_TEMPLATE("a position goes back only over a loss recorded at the position", Kind,
                    SLUICE_STORES) {
     Kind store;

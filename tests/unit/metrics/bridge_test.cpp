@@ -35,6 +35,24 @@ TEST_CASE("lost records are counted by kind, each once however often a pipeline 
     CHECK(world.shows(R"(sluice_lost_records_total{pipeline="orders",kind="topic_gone"} 1)"));
 }
 
+TEST_CASE("losses that wait for an operator show until they are accepted, and are counted then") {
+    Bridge world;
+    world.bridge.observe(world.status, nullptr);  // it has not read its ledger yet
+    CHECK(world.metrics.exposition().find("sluice_unaccepted_losses{") == std::string::npos);
+    world.status.state = pipeline::State::failed;
+    world.status.unaccepted_losses = 2;
+    world.bridge.observe(world.status, nullptr);
+    CHECK(world.shows(R"(sluice_unaccepted_losses{pipeline="orders"} 2)"));
+    CHECK(world.shows(R"(sluice_lost_records_total{pipeline="orders",kind="expired"} 0)"));
+    world.status.unaccepted_losses = 0;
+    world.bridge.sample({world.status}, {});
+    CHECK(world.shows(R"(sluice_unaccepted_losses{pipeline="orders"} 0)"));
+    world.status.records_lost[plan::LossKind::expired] = 88;
+    world.bridge.observe(world.status, nullptr);
+    world.bridge.sample({world.status}, {});
+    CHECK(world.shows(R"(sluice_lost_records_total{pipeline="orders",kind="expired"} 88)"));
+}
+
 TEST_CASE("a pipeline that a reload changed counts on, and one that left shows nothing") {
     Bridge world;
     world.status.records_lost[plan::LossKind::expired] = 100;
@@ -95,11 +113,13 @@ TEST_CASE("the pool's counters and the holders of memory are those of the last s
     pool.closed = 2;
     pool.lifetime = Milliseconds{2500};
     pool.unassigned_for_memory = 1;
+    pool.waits_for_memory = 4;
     world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 70, .in_flight = 8});
     pool.closed = 3;
     pool.lifetime = Milliseconds{4000};
     world.bridge.sample({}, pool, {.max = 1000, .consumers_max = 500, .consumers = 60, .in_flight = 9, .sinks = 5});
     CHECK(world.shows("sluice_consumer_pool_closed_total 3"));
+    CHECK(world.shows("sluice_consumer_pool_memory_waits_total 4"));
     CHECK(world.shows("sluice_consumer_pool_lifetime_seconds_total 4"));
     CHECK(world.shows("sluice_consumer_pool_unassigned_total 1"));
     CHECK(world.shows("sluice_memory_max_bytes 1000"));

@@ -68,6 +68,7 @@ TEST_CASE("the exposition is well-formed, and each family has its declared type,
     Metrics metrics({.version = "1.2.3", .commit = "abc"});
     const auto pipeline = metrics.pipeline("p");
     metrics.set_memory({.max = 1000, .queued = 70, .in_flight = 8, .sinks = 5});
+    pipeline->set_unaccepted_losses(2);
     pipeline->set_backlog(orders_0, 5);
     pipeline->set_headroom(orders_0, Milliseconds{10'800'000});
     pipeline->set_position(orders_0, 7);
@@ -191,6 +192,11 @@ TEST_CASE("an unknown value has no series, and there is never a -1") {
     CHECK(scrape(metrics).at("sluice_retention_headroom_seconds" + of_orders_0) == 0);
     pipeline->set_headroom(orders_0, std::nullopt);
     CHECK(scrape(metrics).count("sluice_retention_headroom_seconds") == 0);
+    CHECK(scrape(metrics).count("sluice_unaccepted_losses") == 0);
+    pipeline->set_unaccepted_losses(0);
+    CHECK(scrape(metrics).at(R"(sluice_unaccepted_losses{pipeline="p"})") == 0);
+    pipeline->set_unaccepted_losses(std::nullopt);
+    CHECK(scrape(metrics).count("sluice_unaccepted_losses") == 0);
 
     pipeline->set_backlog(orders_0, 0);
     pipeline->set_position(orders_0, 41);

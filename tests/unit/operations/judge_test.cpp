@@ -35,6 +35,11 @@ BatchSummary batch(std::uint64_t id, const std::vector<std::pair<std::int64_t, s
 
 History history(std::vector<BatchSummary> batches) { return {"orders", "fake", std::move(batches), {}, {}}; }
 
+/// Noted while batch `before_batch` was about to be planned.
+checkpoints::LossEntry noted(std::uint64_t before_batch, const plan::Loss& loss) {
+    return {loss, {}, from_epoch_ms(static_cast<std::int64_t>(before_batch) * 3'600'000 - 1), true};
+}
+
 PositionMove moved(std::uint64_t before_batch, std::int64_t before, std::int64_t after) {
     return {from_epoch_ms(static_cast<std::int64_t>(before_batch) * 3'600'000 - 1), "offsets set", orders0,
             before, after};
@@ -80,9 +85,9 @@ TEST_CASE("what books call lost must be in the ledger") {
     one.commit->books[0] = {6, 0, 6, 0, 0, 4, 60};
     CHECK(kinds(judge_books(one, {})) == Kinds{"not_in_ledger"});
     const plan::Loss enough{orders0, plan::LossKind::expired, "id-o", 5, 14, 14};
-    CHECK(judge_books(one, {enough}).empty());
+    CHECK(judge_books(one, {noted(3, enough)}).empty());
     const plan::Loss too_little{orders0, plan::LossKind::expired, "id-o", 5, 13, 13};
-    CHECK(kinds(judge_books(one, {too_little})) == Kinds{"not_in_ledger"});
+    CHECK(kinds(judge_books(one, {noted(3, too_little)})) == Kinds{"not_in_ledger"});
 }
 
 TEST_CASE("ranges that follow each other leave nothing to say, however a partition is split") {
@@ -104,7 +109,7 @@ TEST_CASE("a hole inside one batch is found") {
 
 TEST_CASE("losses and moves explain a hole, as far as they go") {
     History one = history({batch(0, {{0, 10}}), batch(1, {{15, 20}})});
-    one.losses.push_back({orders0, plan::LossKind::expired, "id-o", 10, 13, 13});
+    one.losses.push_back(noted(1, {orders0, plan::LossKind::expired, "id-o", 10, 13, 13}));
     const auto rest = judge_continuity(one);
     REQUIRE(kinds(rest) == Kinds{"hole"});
     CHECK(rest[0].text.find("[13, 15), 2 offsets") != std::string::npos);
@@ -144,7 +149,7 @@ TEST_CASE("a batch without a record between two that have one is found") {
 TEST_CASE("a topic that was created anew starts over, if the ledger says so") {
     History one = history({batch(0, {{0, 10}}), batch(1, {{0, 3}}, "id-new")});
     CHECK(kinds(judge_continuity(one)) == Kinds{"hole"});
-    one.losses.push_back({orders0, plan::LossKind::topic_recreated, "id-o", 10, 10, 0});
+    one.losses.push_back(noted(1, {orders0, plan::LossKind::topic_recreated, "id-o", 10, 10, 0}));
     CHECK(judge_continuity(one).empty());
 }
 
@@ -205,6 +210,58 @@ TEST_CASE("verify reads ranges with gaps twice, others once, and says what is no
     CHECK(report->at("ranges").at(2).at("again") == "same");
 }
 
+TEST_CASE("a log that was cut since concerns the ranges that were read before, and reach beyond the cut") {
+    const plan::PlannedRange range = batch(0, {{40, 80}}).plan.ranges[0];
+    const WallTime planned = from_epoch_ms(1000);
+    const WallTime later = from_epoch_ms(1001);
+    for (const plan::LossKind kind : {plan::LossKind::truncated, plan::LossKind::went_back}) {
+        const std::vector<checkpoints::LossEntry> ledger{{{orders0, kind, "id-o", 100, 100, 60}, {}, later, false}};
+        CHECK(cut_since(range, planned, ledger) == &ledger[0]);
+        CHECK(cut_since(range, later, ledger) == nullptr);  // read when that was known
+        CHECK(cut_since(batch(0, {{80, 100}}).plan.ranges[0], planned, ledger) == &ledger[0]);
+        CHECK(cut_since(batch(0, {{20, 60}}).plan.ranges[0], planned, ledger) == nullptr);
+        CHECK(cut_since(batch(0, {{40, 80}}, "id-new").plan.ranges[0], planned, ledger) == nullptr);
+        plan::PlannedRange other = range;
+        other.range.topic_partition.partition = 1;
+        CHECK(cut_since(other, planned, ledger) == nullptr);
+    }
+    CHECK(cut_since(range, planned, {{{orders0, plan::LossKind::expired, "id-o", 0, 90, 50}, {}, later, false}}) ==
+          nullptr);
+}
+
+TEST_CASE("verify compares nothing with what was written anew after a log was cut, and says so") {
+    History one = history({batch(0, {{0, 60}}), batch(1, {{60, 100}}), batch(2, {{60, 90}})});
+    Reread reread;
+    reread.look = [](const std::set<std::string>&) -> Result<kafka::TopicsNow> {
+        return kafka::TopicsNow{"fake", {{orders0, {0, 200, "id-o"}}}, {{"orders", "delete"}}};
+    };
+    std::vector<std::int64_t> asked;
+    reread.count = [&](const plan::OffsetRange& range, const std::string&) -> Result<kafka::RangeCounts> {
+        asked.push_back(range.from);
+        kafka::RangeCounts counts;
+        counts.polled = plan::size_of(range);
+        counts.bytes = counts.polled * (range.until == 100 ? 12U : 10U);  // other records, of other lengths
+        return counts;
+    };
+    one.losses.push_back(noted(2, {orders0, plan::LossKind::truncated, "id-o", 100, 100, 60}));
+    const auto report = verify(one, &reread);
+    REQUIRE(report);
+    CHECK_MESSAGE(report->at("findings").as_array().empty(), json::serialize(report->at("findings")));
+    CHECK(asked == std::vector<std::int64_t>{0, 60});
+    CHECK(report->at("ranges").at(0).at("again") == "same");
+    CHECK(report->at("ranges").at(1).at("again") == "truncated since");
+    CHECK(report->at("ranges").at(2).at("again") == "same");
+    CHECK(report->at("total").at("not_retained") == 1);
+    CHECK(report->at("notes").at(0).as_string().find("orders-0: 1 range was read before the log was cut at offset 60") !=
+          json::string::npos);
+
+    one.losses.clear();  // without it they are other records than were counted, and nobody says why
+    one.batches.pop_back();
+    const auto unexplained = verify(one, &reread);
+    REQUIRE(unexplained);
+    CHECK(unexplained->at("findings").at(0).at("kind") == "count_differs");
+}
+
 TEST_CASE("verify refuses another cluster, and stops reading when a broker is silent") {
     const History one = history({batch(0, {{0, 10}}), batch(1, {{10, 20}})});
     Reread reread;
@@ -259,6 +316,24 @@ TEST_CASE("history goes through JSON unchanged, page by page") {
         if (stored->commit) CHECK(batches[i].commit->books == stored->commit->books);
     }
     CHECK(judge_continuity(history(batches)).empty());
+}
+
+TEST_CASE("a loss is found again in the history, with when it was noted") {
+    Fixture fixture;
+    fixture.start_with({});
+    fixture.commit(fixture.put_plan({{orders0, 1000, 1500}}));
+    const checkpoints::LossEntry cut{{orders0, plan::LossKind::truncated, "id-o", 1500, 1500, 1200},
+                                     {}, fixture.clock.now + Milliseconds{1}, true};
+    REQUIRE(fixture.store->put_losses("orders", {cut}));
+    const auto answer = show_history(fixture.context(), "orders", {}, 10);
+    REQUIRE(answer);
+    const auto page = parse_history(json::parse(json::serialize(*answer)).as_object());
+    REQUIRE_MESSAGE(page, page.error().message);
+    const History& found = page->history;
+    REQUIRE(found.losses.size() == 1);
+    CHECK(found.losses[0].loss == cut.loss);
+    CHECK(found.losses[0].detected_at == cut.detected_at);
+    CHECK(cut_since(found.batches[0].plan.ranges[0], found.batches[0].plan.planned_at, found.losses) != nullptr);
 }
 
 TEST_CASE("an operator's move is found again in the history") {

@@ -126,6 +126,28 @@ TEST_CASE("advice goes by the batches on record, whoever asks") {
     CHECK(advice[2].at("value").is_null());
 }
 
+TEST_CASE("advice is given while a batch is open too, and the cluster is not asked for it") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 1000}});
+    fixture.commit(fixture.put_plan({{{"orders", 0}, 1000, 11'000}}));  // in 431 ms
+    const auto open_batch = fixture.put_plan({{{"orders", 0}, 11'000, 11'500}});
+    fixture.config.workers = 2;
+    const auto advised = [&](const pipeline::Status* live) {
+        const auto plan = previewed(fixture, live);
+        CHECK(plan.at("decision") == "rerun");
+        CHECK(plan.at("batches_seen") == 1);
+        REQUIRE(plan.at("advice").as_array().size() == 3);
+        CHECK(plan.at("advice").at(0).at("value") == pipeline::auto_max_offsets(10'000 / 0.431));
+        return std::string(plan.at("advice").at(2).at("why").as_string());
+    };
+    CHECK(advised(nullptr).find("a batch of 500 offsets") == 0);
+    pipeline::Status live;
+    live.batch_id = open_batch;
+    live.backlog = 7000;
+    CHECK(advised(&live).find("a batch of 7,000 offsets") == 0);
+    CHECK(fixture.cluster.asked == 0);
+}
+
 TEST_CASE("a paused pipeline's plan says that nothing runs") {
     Fixture fixture;
     fixture.start_at({{{"orders", 0}, 1000}});

@@ -63,13 +63,42 @@ TEST_CASE("a replay takes what was delivered: no abandoned batch, none that is o
 
 TEST_CASE("what is not retained any more is missing from where it ends, all of it on another topic") {
     const checkpoints::Plan plan = batch(0, 10, 20).plan;
-    CHECK(missing_from(plan, now(0, 30)).empty());
-    CHECK(missing_from(plan, now(10, 20)).empty());
-    CHECK(missing_from(plan, now(14, 30)) == pipeline::Adjustments{{0, 14}});
-    CHECK(missing_from(plan, now(25, 30)) == pipeline::Adjustments{{0, 20}});
-    CHECK(missing_from(plan, now(0, 19)) == pipeline::Adjustments{{0, 20}});
-    CHECK(missing_from(plan, now(0, 30, "id-new")) == pipeline::Adjustments{{0, 20}});
-    CHECK(missing_from(plan, {"fake", {}, {}}) == pipeline::Adjustments{{0, 20}});
+    CHECK(missing_from(plan, now(0, 30), {}).empty());
+    CHECK(missing_from(plan, now(10, 20), {}).empty());
+    CHECK(missing_from(plan, now(14, 30), {}) == pipeline::Adjustments{{0, 14}});
+    CHECK(missing_from(plan, now(25, 30), {}) == pipeline::Adjustments{{0, 20}});
+    CHECK(missing_from(plan, now(0, 19), {}) == pipeline::Adjustments{{0, 20}});
+    CHECK(missing_from(plan, now(0, 30, "id-new"), {}) == pipeline::Adjustments{{0, 20}});
+    CHECK(missing_from(plan, {"fake", {}, {}}, {}) == pipeline::Adjustments{{0, 20}});
+}
+
+TEST_CASE("what was written anew after a log was cut is not delivered as the recorded batch") {
+    const auto known = from_epoch_ms(1);  // batches of these tests were planned before
+    const std::vector<checkpoints::LossEntry> ledger{
+        {{orders0, plan::LossKind::truncated, "id-o", 20, 20, 15}, {}, known, true}};
+    checkpoints::Plan plan = batch(0, 10, 20).plan;
+    CHECK(missing_from(plan, now(0, 30), ledger) == pipeline::Adjustments{{0, 20}});
+    plan.planned_at = known;  // what is there now is what it read
+    CHECK(missing_from(plan, now(0, 30), ledger).empty());
+    CHECK(missing_from(batch(0, 5, 15).plan, now(0, 30), ledger).empty());
+}
+
+TEST_CASE("a replay over a cut log is refused before anything is written, unless what is lost is skipped") {
+    History history{"orders", "fake", {batch(0, 0, 15), batch(1, 15, 20)}, {}, {}};
+    history.losses.push_back({{orders0, plan::LossKind::truncated, "id-o", 20, 20, 15}, {}, from_epoch_ms(1), true});
+    Replay replay;
+    replay.name = "orders.replay-0-1";
+    replay.state_dir = std::filesystem::temp_directory_path() / "sluice-no-such-replay.state";
+    replay.batches = history.batches;
+    FixedClock clock;
+    const auto dry = replay_batches(replay, history, now(0, 30), false, {}, [](std::uint64_t) {}, clock);
+    REQUIRE_MESSAGE(dry, dry.error().message);
+    CHECK(dry->at("not_retained") == 5);
+    CHECK(dry->at("batches").at(0).at("not_retained") == 0);
+    const auto refused = replay_batches(replay, history, now(0, 30), true, {}, [](std::uint64_t) {}, clock);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::data_loss);
+    CHECK_FALSE(std::filesystem::exists(replay.state_dir));
 }
 
 TEST_CASE("books that differ are named with both numbers") {

@@ -1,11 +1,14 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "daemon/pipeline/dead_letters.hpp"
+#include "tests/unit/pipeline/world.hpp"
 
 using namespace sluice;
 using namespace sluice::pipeline;
@@ -95,4 +98,32 @@ TEST_CASE("a folder that cannot be written is an error that names it, and is tri
     REQUIRE_FALSE(added);
     CHECK(added.error().retriable);
     CHECK(added.error().message.find((folder.path / "orders").string()) != std::string::npos);
+}
+
+TEST_CASE("dead letters that hang are STALLED, and said to be what hangs") {
+    testing::World world;
+    testing::LeapingClock clock;
+    world.clock = &clock;
+    world.config.errors.tolerance = config::Errors::Tolerance::all;
+    world.config.errors.dead_letter_topic = "orders.dead";
+    world.kafka.set("orders", 0, 0, 5);
+    world.target.bad = {3};
+    std::atomic<bool> hanging{false};
+    std::atomic<bool> may_end{false};
+    world.letters.on_settle = [&]() -> Result<void> {
+        hanging = true;
+        while (!may_end) std::this_thread::sleep_for(Milliseconds{1});
+        return {};
+    };
+    std::string reason;
+    world.run([&](Pipeline& pipeline) {
+        if (!hanging || may_end) return;
+        clock.leap(Milliseconds{60'000});
+        const Status now = pipeline.status();
+        CHECK(now.state == State::stalled);
+        reason = now.reason;
+        may_end = true;
+    });
+    CHECK_MESSAGE(reason.find("write dead letters has not moved") != std::string::npos, reason);
+    CHECK(world.letters.settled.at(0) == std::multiset<std::int64_t>{3});
 }

@@ -34,6 +34,7 @@ struct FakeKafka {
     std::map<TopicPartition, plan::PartitionFacts> partitions;
     std::set<std::pair<TopicPartition, std::int64_t>> invisible;
     std::function<Result<void>(const plan::PlannedRange&)> before_read;
+    std::function<void(kafka::RangeCounts&)> amend_counts;  ///< what a reader says of a range instead of the truth
     std::function<Result<void>()> before_facts;
     std::function<Result<void>()> before_ids;  ///< asked before the sink commits
     /// What a look-up says instead of the truth, given the positions it may not be below.
@@ -132,6 +133,7 @@ class FakeSource final : public Source {
             ++counts.polled;
         }
         if (!chunk.empty()) SLUICE_CHECK(handler(chunk));
+        if (kafka_.amend_counts) kafka_.amend_counts(counts);
         return counts;
     }
 

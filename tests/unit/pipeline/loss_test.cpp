@@ -214,3 +214,72 @@ TEST_CASE("a cluster that can't tell topic ids, or not just now, loses nothing")
     CHECK(world.ledger().empty());
     CHECK(world.store->load("orders")->positions.at(orders0).topic_id == "id-1");
 }
+
+TEST_CASE("losses that wait for an operator are told, and counted as soon as they are accepted, each once") {
+    Loss world;
+    CHECK(world.run().state == State::done);
+    world.config.source.fail_on_data_loss = true;
+    world.config.trigger = {config::TriggerKind::processing_time, Milliseconds{1}};
+    world.kafka.set("orders", 0, 26, 40);
+    bool accepted = false;
+    const Status status = world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (!accepted && now.state == State::failed) {
+            CHECK(now.unaccepted_losses == 1U);
+            CHECK_FALSE(now.records_lost.contains(plan::LossKind::expired));
+            REQUIRE(pipeline.hold());
+            checkpoints::Store::Move move;
+            move.accept = world.ledger();
+            move.positions[orders0] = {26, -1, "id-1", -1};
+            REQUIRE(world.store->put_move("orders", move));
+            pipeline.release();
+            accepted = true;
+            const Status then = pipeline.status();  // whether it goes on or not
+            CHECK(then.unaccepted_losses == 0U);
+            CHECK(then.records_lost.at(plan::LossKind::expired) == 6);
+            pipeline.restart();
+        } else if (accepted && now.state == State::caught_up) {
+            pipeline.shut_down();
+        }
+    });
+    CHECK(status.unaccepted_losses == 0U);
+    CHECK(status.records_lost.at(plan::LossKind::expired) == 6);
+    const Status later = world.run([](Pipeline& pipeline) {
+        if (pipeline.status().state == State::caught_up) pipeline.shut_down();
+    });
+    CHECK(later.records_lost.at(plan::LossKind::expired) == 0);  // it was an earlier process that went on without
+}
+
+TEST_CASE("a loss that has grown since it was noted is stepped over whole: nothing is left that waits") {
+    Loss world;
+    CHECK(world.run().state == State::done);
+    world.config.source.fail_on_data_loss = true;
+    world.kafka.set("orders", 0, 26, 40);
+    CHECK(world.run().state == State::failed);
+    world.kafka.set("orders", 0, 30, 40);
+    world.config.source.fail_on_data_loss = false;
+    const Status status = world.run();
+    CHECK(status.state == State::done);
+    CHECK(status.unaccepted_losses == 0U);
+    CHECK(status.records_lost.at(plan::LossKind::expired) == 10);
+    const auto ledger = world.ledger();
+    CHECK(ledger.size() == 2);
+    for (const auto& entry : ledger) CHECK(entry.accepted);
+}
+
+TEST_CASE("a plan's loss that has grown since it was noted is given up whole, too") {
+    Loss world;
+    world.config.source.fail_on_data_loss = true;
+    world.kafka.before_read = [&, done = false](const plan::PlannedRange&) mutable -> Result<void> {
+        if (!std::exchange(done, true)) world.kafka.set("orders", 0, 0, 12);
+        return {};
+    };
+    CHECK(world.run().state == State::failed);
+    world.kafka.set("orders", 0, 0, 8);
+    world.config.source.fail_on_data_loss = false;
+    const Status status = world.run();
+    CHECK(status.state == State::done);
+    CHECK(status.unaccepted_losses == 0U);
+    CHECK(status.records_lost.at(plan::LossKind::went_back) == 12);
+    CHECK(world.ledger().size() == 2);
+}

@@ -38,6 +38,34 @@ TEST_CASE("availableNow delivers everything once, in capped batches, and is done
     CHECK(status.batches_aborted == 0);
 }
 
+TEST_CASE("a first start asks the cluster once: its first batch is planned by what its offsets were counted from") {
+    World world;
+    LeapingClock clock;
+    world.clock = &clock;
+    world.kafka.set("orders", 0, 5, 13);
+    int asked = 0;
+    int asked_in_all = 1;
+    world.kafka.before_facts = [&]() -> Result<void> { return ++asked, Result<void>{}; };
+    SUBCASE("within a second") {}
+    SUBCASE("not when the answer is old by the time the trigger comes") {
+        asked_in_all = 2;
+        world.kafka.before_facts = [&]() -> Result<void> {
+            if (++asked == 1) clock.leap(2s);
+            return {};
+        };
+    }
+    SUBCASE("nor when it would be called a loss: that is asked with patience") {
+        asked_in_all = 2;
+        world.kafka.amend_facts = [](auto& facts, const auto& known) {
+            if (known.empty()) facts.at(0).latest = 3;  // of a leader that is new
+        };
+    }
+    CHECK(world.run().state == State::done);
+    CHECK(asked == asked_in_all);
+    CHECK(world.target.visible == world.everything());
+    CHECK(world.store->losses("orders")->empty());
+}
+
 TEST_CASE("a second run goes on from the checkpoint, with the receipt handed back") {
     World world;
     world.kafka.set("orders", 0, 0, 10);
@@ -152,6 +180,8 @@ TEST_CASE("what is tried again is counted by what failed") {
                                          {"topic ids", Stage::look_up}}) {
         CAPTURE(failing);
         World world;
+        LeapingClock clock;
+        world.clock = &clock;
         world.kafka.set("orders", 0, 0, 8);
         std::set<std::string> failed;
         const auto fails = [&](const std::string& call) { return call == failing && failed.insert(call).second; };
@@ -164,7 +194,10 @@ TEST_CASE("what is tried again is counted by what failed") {
             return {};
         };
         int looked = 0;
-        world.kafka.before_facts = [&] { return ask("facts " + std::to_string(++looked)); };
+        world.kafka.before_facts = [&] {
+            clock.leap(2s);  // what a first start was counted from is too old for its trigger
+            return ask("facts " + std::to_string(++looked));
+        };
         world.kafka.before_read = [&](const plan::PlannedRange&) { return ask("read"); };
         world.kafka.before_ids = [&] { return ask("topic ids"); };
         const Status status = world.run();
