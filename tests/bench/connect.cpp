@@ -28,11 +28,11 @@ Cost run_connect(const ConnectRun& run) {
     const auto since = [](auto time) {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - time).count();
     };
-    const Running worker({"/usr/bin/java", "-Xmx1g", "-cp", (run.jars / "jars/*").string(),
-                          "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                          "org.apache.kafka.connect.cli.ConnectStandalone", run.folder / "worker.properties",
-                          run.folder / "sink.properties"},
-                         run.folder / "log");
+    Running worker({"/usr/bin/java", "-Xmx1g", "-cp", (run.jars / "jars/*").string(),
+                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                    "org.apache.kafka.connect.cli.ConnectStandalone", run.folder / "worker.properties",
+                    run.folder / "sink.properties"},
+                   run.folder / "log");
     std::uint64_t size = 0;
     for (auto moved = start; size < run.bytes;) {
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
@@ -41,6 +41,9 @@ Cost run_connect(const ConnectRun& run) {
         if (!none_yet && now != size) {
             size = now;
             moved = std::chrono::steady_clock::now();
+        }
+        if (size < run.bytes && worker.has_ended()) {
+            throw std::runtime_error("Kafka Connect ended before its file was complete:\n" + end_of(run.folder / "log"));
         }
         if (since(moved) > 180) throw std::runtime_error("Kafka Connect has written nothing for three minutes; see " + (run.folder / "log").string());
     }

@@ -18,8 +18,8 @@ struct ConnectRun {
     std::uint64_t bytes = 0;  ///< of the values, each with its line end: then it is done
 };
 
-/// From the start of a standalone worker until its file is complete; it never ends by itself. Throws when
-/// nothing comes for three minutes.
+/// From the start of a standalone worker until its file is complete; it ends only where it
+/// can't work. Throws when it did, with what it said, and when nothing comes for three minutes.
 Cost run_connect(const ConnectRun& run);
 
 }  // namespace sluice::bench

@@ -71,19 +71,28 @@ Cost run(const std::vector<std::string>& command, const std::string& log) {
     watch.request_stop();
     watch.join();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        const std::string said = text_of(log);
-        throw std::runtime_error(command.front() + " failed:\n" +
-                                 said.substr(said.size() > 2000 ? said.size() - 2000 : 0));
+        throw std::runtime_error(command.front() + " failed:\n" + end_of(log));
     }
     return {wall, seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_mib};
+}
+
+std::string end_of(const std::string& log) {
+    const std::string said = text_of(log);
+    return said.substr(said.size() > 2000 ? said.size() - 2000 : 0);
 }
 
 Running::Running(const std::vector<std::string>& command, const std::string& log)
     : pid_(spawn(command, log)) {}
 
 Running::~Running() {
+    if (ended_) return;
     kill(pid_, SIGTERM);
     waitpid(pid_, nullptr, 0);
+}
+
+bool Running::has_ended() {
+    if (!ended_) ended_ = waitpid(pid_, nullptr, WNOHANG) == pid_;
+    return ended_;
 }
 
 double Running::cpu_s() const {

@@ -16,6 +16,9 @@ struct Cost {
 /// Throws std::runtime_error with the last lines of its output when it does not exit with 0.
 Cost run(const std::vector<std::string>& command, const std::string& log);
 
+/// The last lines of a program's output.
+std::string end_of(const std::string& log);
+
 /// Started and left running; ended by SIGTERM when destroyed.
 class Running {
  public:
@@ -27,9 +30,11 @@ class Running {
     [[nodiscard]] double rss_mib() const;  ///< now
     [[nodiscard]] double peak_mib() const; ///< the most so far
     [[nodiscard]] int threads() const;
+    [[nodiscard]] bool has_ended();  ///< by itself
 
  private:
     int pid_;
+    bool ended_ = false;  ///< and waited for: its pid may be another program's
 };
 
 }  // namespace sluice::bench

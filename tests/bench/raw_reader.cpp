@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -72,21 +73,31 @@ rd_kafka_t* make_client(const std::string& bootstrap, int fetch_bytes) {
     return client;
 }
 
-std::int64_t read_some(const RawRead& read, const std::vector<int>& partitions) {
+/// One of `of` equal pieces of a partition.
+struct Piece {
+    int partition = 0;
+    int number = 0;
+    int of = 1;
+};
+
+std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     rd_kafka_t* const client = make_client(read.bootstrap, read.fetch_bytes);
     rd_kafka_poll_set_consumer(client);
     std::map<int, std::int64_t> left;
     std::map<int, std::unique_ptr<Out>> files;
     rd_kafka_topic_partition_list_t* const assignment =
-        rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size()));
-    for (const int p : partitions) {
+        rd_kafka_topic_partition_list_new(static_cast<int>(pieces.size()));
+    for (const auto& [p, number, of] : pieces) {
         std::int64_t low = 0;
         std::int64_t high = 0;
         const auto asked = rd_kafka_query_watermark_offsets(client, read.topic.c_str(), p, &low, &high, 30'000);
         need(asked == RD_KAFKA_RESP_ERR_NO_ERROR, rd_kafka_err2str(asked));
-        if (high > low) left[p] = high - 1;
-        rd_kafka_topic_partition_list_add(assignment, read.topic.c_str(), p)->offset = low;
-        if (!read.out.empty()) files[p] = std::make_unique<Out>(read.out + "/" + std::to_string(p));
+        const std::int64_t from = low + (high - low) * number / of;
+        const std::int64_t until = low + (high - low) * (number + 1) / of;
+        if (until > from) left[p] = until - 1;
+        rd_kafka_topic_partition_list_add(assignment, read.topic.c_str(), p)->offset = from;
+        if (read.out.empty()) continue;
+        files[p] = std::make_unique<Out>(read.out + "/" + std::to_string(p) + (of == 1 ? "" : "-" + std::to_string(number)));
     }
     rd_kafka_assign(client, assignment);
     rd_kafka_topic_partition_list_destroy(assignment);
@@ -98,11 +109,11 @@ std::int64_t read_some(const RawRead& read, const std::vector<int>& partitions) 
         need(got >= 0, "consume failed");
         for (ssize_t i = 0; i < got; ++i) {
             rd_kafka_message_t* const message = messages[static_cast<std::size_t>(i)];
-            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            const auto end = left.find(message->partition);
+            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && end != left.end()) {
                 ++records;
                 if (!read.out.empty()) files.at(message->partition)->add(message->payload, message->len);
-                const auto end = left.find(message->partition);
-                if (end != left.end() && message->offset >= end->second) left.erase(end);
+                if (message->offset >= end->second) left.erase(end);
             }
             rd_kafka_message_destroy(message);
         }
@@ -117,8 +128,11 @@ std::int64_t read_some(const RawRead& read, const std::vector<int>& partitions) 
 }  // namespace
 
 std::int64_t read_raw(const RawRead& read) {
-    std::vector<std::vector<int>> shares(static_cast<std::size_t>(read.clients));
-    for (int p = 0; p < read.partitions; ++p) shares[static_cast<std::size_t>(p % read.clients)].push_back(p);
+    const int pieces = std::max(1, read.clients / read.partitions);
+    std::vector<std::vector<Piece>> shares(static_cast<std::size_t>(read.clients));
+    for (int i = 0; i < read.partitions * pieces; ++i) {
+        shares[static_cast<std::size_t>(i % read.clients)].push_back({i / pieces, i % pieces, pieces});
+    }
     std::atomic<std::int64_t> records{0};
     std::vector<std::thread> threads;
     for (const auto& share : shares) {

@@ -16,7 +16,8 @@ struct RawRead {
 };
 
 /// Reads every partition from offset 0 to the end it had at the start; a thread and a client for every
-/// `partitions / clients` of them. Answers how many records that were. Throws std::runtime_error.
+/// `partitions / clients` of them, or for equal pieces of each where there are more clients. Answers how
+/// many records that were. Throws std::runtime_error.
 std::int64_t read_raw(const RawRead& read);
 
 }  // namespace sluice::bench

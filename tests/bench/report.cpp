@@ -128,7 +128,7 @@ std::string as_json(const Machine& machine, const std::vector<Row>& rows, const 
 }
 
 std::string as_svg(const Machine& machine, const std::vector<Row>& rows) {
-    constexpr int left = 250;
+    constexpr int left = 360;  // the longest name
     constexpr int width = 420;
     constexpr int line = 22;
     double most = 1;
@@ -141,8 +141,8 @@ std::string as_svg(const Machine& machine, const std::vector<Row>& rows) {
         height += line;
     }
     std::string svg = format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"800\" height=\"%d\" font-family=\"sans-serif\" "
-        "font-size=\"12\">\n<rect width=\"800\" height=\"%d\" fill=\"#fff\"/>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"910\" height=\"%d\" font-family=\"sans-serif\" "
+        "font-size=\"12\">\n<rect width=\"910\" height=\"%d\" fill=\"#fff\"/>\n",
         height, height);
     int y = 10;
     workload.clear();

@@ -13,7 +13,7 @@ namespace sluice::bench {
 struct Row {
     std::string workload;
     std::string name;
-    std::string kind;   ///< "nothing" or "files": where to. Rows are compared within a workload and a kind
+    std::string kind;   ///< "nothing" or "files": where to; "halves": to nothing, cut. Compared within a workload and a kind
     bool is_raw = false;  ///< librdkafka alone: the best of these is what others are compared with
     std::int64_t records = 0;
     std::vector<Cost> rounds;

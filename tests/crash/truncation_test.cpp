@@ -118,12 +118,12 @@ class Scene {
         cluster.client().create_topic(unharmed, 1);
         cluster.await_in_sync(unharmed, 1);
     }
-    /// Unique values: what is written anew at an offset differs from what was there.
+    /// Unique values: what is written anew at an offset differs from what was there, in length too.
     void produce(const std::string& topic, std::int64_t count) {
         // Not idempotent: a leader that never saw the last records would refuse the next.
         cluster.client().produce(topic, count, [&](std::int64_t) {
             Record record;
-            record.value = "order " + std::to_string(serial_++);
+            record.value = "order " + std::to_string(serial_++) + suffix_;
             return record;
         }, {{"acks", "all"}, {"socket.timeout.ms", "3000"}});
     }
@@ -150,6 +150,7 @@ class Scene {
     }
     /// No broker but the stale one has the log: what only the first leader had is gone.
     void elect_the_stale_one() {
+        suffix_ = ", anew";
         cluster.kill(first_leader);
         cluster.start(stale);
         for (const Log& log : logs) {
@@ -166,6 +167,7 @@ class Scene {
 
  private:
     std::int64_t serial_ = 0;
+    std::string suffix_;
     std::map<std::string, std::set<Entry>> expected_;
 };
 

@@ -1,13 +1,16 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "tests/support/e2e.hpp"
 
@@ -75,11 +78,57 @@ struct Service {
         return "absent";
     }
 
+    /// Records of the open batch that the sink has taken; 0 while there is none.
+    std::int64_t polled() const {
+        const auto status = sluice({"status", "--json"});
+        if (status.out.empty()) return 0;
+        const boost::json::value answer = boost::json::parse(status.out);
+        const boost::json::array& pipelines = answer.at("pipelines").as_array();
+        if (pipelines.empty()) return 0;
+        const boost::json::value& batch = pipelines.front().at("batch");
+        if (!batch.is_object() || !batch.at("polled").is_number()) return 0;
+        return batch.at("polled").to_number<std::int64_t>();
+    }
+
     Kafka& kafka = Kafka::real();
     const WorkFolder folder;
     const std::string topic;
     PipelineYaml pipeline;
 };
+
+/// A batch that its sink takes a minute for is told to end by `end`; then a sink that keeps what it is given
+/// gets the same plan.
+void abort_and_run_again(const std::string& name, const std::string& shutdown_timeout,
+                         const std::function<void(DaemonProcess&)>& end) {
+    Service service(name);
+    service.kafka.produce_numbers(service.topic, 0, 60'000);
+    const PipelineYaml keeping = service.pipeline;
+    service.pipeline.source_extra = "maxOffsetsPerTrigger: 60000\nmaxRecordsPerPartition: 60000\n";
+    service.pipeline.sink = "plugin: slow\nholdWrite: 1s\n";  // for a thousand records, or fewer
+    service.pipeline.out.clear();
+    DaemonProcess daemon(service.folder.path(), "shutdownTimeout: " + shutdown_timeout +
+                                                    "\npluginDir: " SLUICE_TEST_BINARY_DIR "/tests/plugins\n" +
+                                                    service.yaml());
+    daemon.start();
+    REQUIRE_MESSAGE(wait_until([&] { return service.polled() > 0; }), daemon.log());
+    end(daemon);
+    const auto ended = daemon.wait(std::chrono::seconds{15});
+    REQUIRE_MESSAGE(ended, daemon.log());
+    CHECK_MESSAGE(ended->code == 0, daemon.log());
+    CHECK_MESSAGE(daemon.log().find("batch committed") == std::string::npos, daemon.log());
+    CHECK(has_open_batch(service.folder.path()));
+
+    service.pipeline = keeping;
+    service.pipeline.trigger = "availableNow";
+    daemon.set_yaml(service.yaml());
+    daemon.start();
+    const auto done = daemon.wait();
+    REQUIRE(done);
+    CHECK_MESSAGE(done->code == 0, daemon.log());
+    CHECK_MESSAGE(daemon.log().find("running the last plan again") != std::string::npos, daemon.log());
+    CHECK(difference(visible_in_kafka(service.kafka.bootstrap(), {service.topic}),
+                     delivered_in(service.folder.path() / "out")) == "");
+}
 
 }  // namespace
 
@@ -98,6 +147,26 @@ TEST_CASE("systemd is told of being ready, of a reload and of the end") {
     const auto ended = daemon.wait();
     REQUIRE(ended);
     CHECK_MESSAGE(ended->code == 0, daemon.log());
+}
+
+TEST_CASE("systemd is told to wait while opening the checkpoints takes long") {
+    Service service("patience");
+    service.pipeline.trigger = "availableNow";
+    service.kafka.produce_numbers(service.topic, 0, 5);
+    DaemonProcess daemon(service.folder.path(), service.yaml());
+    daemon.start();
+    REQUIRE(daemon.wait()->code == 0);
+    // A pipe that nobody writes to, where opening reads a file: it takes for ever.
+    const auto noted = service.folder.path() / "data" / "checkpoints" / "SEQUENCE";
+    REQUIRE(std::filesystem::remove(noted));
+    REQUIRE(mkfifo(noted.c_str(), 0600) == 0);
+    std::filesystem::remove(service.folder.path() / "log");
+    NotifySocket systemd;
+    daemon.start({{"NOTIFY_SOCKET", systemd.path()}});
+    CHECK(systemd.hears("EXTEND_TIMEOUT_USEC=30000000"));
+    CHECK(daemon.is_running());
+    CHECK_MESSAGE(daemon.log().find("ready") == std::string::npos, daemon.log());
+    daemon.kill();
 }
 
 TEST_CASE("a reload adds and removes pipelines; a wrong one changes nothing") {
@@ -204,4 +273,18 @@ TEST_CASE("SIGTERM lets the running batch commit; what was read is not read agai
         CHECK_MESSAGE(daemon.log().find("running the last plan again") == std::string::npos,
                       daemon.log());
     }
+}
+
+TEST_CASE("what has not committed within shutdownTimeout is aborted, and run again from its plan") {
+    abort_and_run_again("timeout", "1s", [](DaemonProcess& daemon) { daemon.signal(SIGTERM); });
+}
+
+TEST_CASE("a second signal aborts at once, and what was running is run again from its plan") {
+    abort_and_run_again("second-signal", "60s", [](DaemonProcess& daemon) {
+        daemon.signal(SIGTERM);
+        REQUIRE_MESSAGE(daemon.says("stopping why=SIGTERM"), daemon.log());
+        CHECK(daemon.is_running());
+        daemon.signal(SIGTERM);
+        CHECK_MESSAGE(daemon.says("second signal"), daemon.log());
+    });
 }
