@@ -1,5 +1,7 @@
 // sluiced: the command line of the daemon.
 
+#include <sys/resource.h>
+
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -23,6 +25,15 @@ std::string default_config() {
 int usage_error(const std::string& message) {
     std::cerr << "sluiced: " << message << "\nTry: sluiced --help\n";
     return exit_usage;
+}
+
+/// A core would hold passwords and records. A limit of 1 byte, not of 0: that alone counts where cores are piped to a
+/// program, too (core(5)). The hard limit stays, for who wants one: prlimit --core=unlimited --pid PID.
+void allow_no_core() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max == 0) return;
+    limit.rlim_cur = 1;
+    if (::setrlimit(RLIMIT_CORE, &limit) != 0) log::warning("core dumps could not be turned off");
 }
 
 }  // namespace
@@ -74,6 +85,7 @@ int main(int argc, char** argv) {
         return usage_error("--log-level takes debug, info, warning, error or off");
     }
     log::configure(format, level);
+    allow_no_core();
 
     DaemonOptions options;
     options.config = given["config"].as<std::string>();

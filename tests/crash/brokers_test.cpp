@@ -4,10 +4,12 @@
 #include <atomic>
 #include <boost/json.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <thread>
 
+#include "tests/integration/kafka_sink/target.hpp"
 #include "tests/support/e2e.hpp"
 #include "tests/support/kafka_cluster.hpp"
 
@@ -67,25 +69,36 @@ class Load {
     std::thread thread_;
 };
 
-/// One topic under load, delivered by two pipelines, one for each mode of the file sink.
+/// Where the cluster keeps what it knows of this transaction: as Java hashes the id, over the partitions that
+/// kafka.sh gives the topic.
+constexpr const char* transactions_topic = "__transaction_state";
+std::int32_t coordinator_partition(const std::string& transactional_id) {
+    std::uint32_t hash = 0;
+    for (const char c : transactional_id) hash = 31 * hash + static_cast<unsigned char>(c);
+    return std::abs(static_cast<std::int32_t>(hash)) % 4;
+}
+
+/// One topic under load, delivered by three pipelines: one for each mode of the file sink, and a transactional copy
+/// into the same cluster.
 class Scene {
  public:
-    Scene() : folder_("brokers"), topic_(Kafka::unique("brokers")), daemon_(folder_.path(), "") {
-        cluster.client().create_topic(topic_, partitions);
-        cluster.await_in_sync(topic_, partitions);
+    Scene()
+        : folder_("brokers"), topic_(Kafka::unique("brokers")), copy_(topic_ + ".copy"), daemon_(folder_.path(), "") {
+        for (const std::string& topic : {topic_, copy_}) {
+            cluster.client().create_topic(topic, partitions);
+            cluster.await_in_sync(topic, partitions);
+        }
         std::string yaml;
         for (const std::string mode : {"parts", "append"}) {
-            PipelineYaml pipeline;
-            pipeline.name = mode;
-            pipeline.topics = {topic_};
-            pipeline.trigger = "{ processingTime: 200ms }";
-            pipeline.source_extra = "maxOffsetsPerTrigger: 20000\nmaxRecordsPerPartition: 1000\n"
-                                    "kafka.socket.timeout.ms: 3000\n";
-            pipeline.sink = "plugin: file\nformat: json\nmode: " + mode + "\n";
+            PipelineYaml pipeline = pipeline_of(mode, "plugin: file\nformat: json\nmode: " + mode + "\n");
             pipeline.out = folder_.path() / mode;
-            pipeline.extra = "errors: { retry: { delayMax: 500ms } }\n";
             yaml += pipeline_yaml(cluster.bootstrap(), pipeline);
         }
+        // Its name is its transactional id: this run's own.
+        yaml += pipeline_yaml(cluster.bootstrap(),
+                              pipeline_of(topic_, "plugin: kafka\nkafka: { bootstrap.servers: '" + cluster.bootstrap() +
+                                                      "', socket.timeout.ms: 3000 }\ntopic: '{topic}.copy'\n"
+                                                      "originHeaders: true\n"));
         daemon_.set_yaml(config_yaml(folder_.path(), yaml));
         daemon_.start();
         load_.emplace(cluster, topic_);
@@ -96,8 +109,19 @@ class Scene {
     /// produced meanwhile arrives; `repair` brings it back.
     void survive(const std::string& what, const std::function<void(int)>& fault,
                  const std::function<void(int)>& repair) {
+        survive(what, cluster.leader(topic_, 0), fault, repair);
+    }
+    /// The same for the broker that coordinates the copy's transactions.
+    void survive_at_the_coordinator(const std::string& what, const std::function<void(int)>& fault,
+                                    const std::function<void(int)>& repair) {
+        const std::int32_t partition = coordinator_partition("sluice-" + topic_);
+        const int broker = cluster.leader(transactions_topic, partition);
+        survive(what, broker, fault, repair);
+        CHECK(cluster.leader(transactions_topic, partition) > 0);
+    }
+    void survive(const std::string& what, int broker, const std::function<void(int)>& fault,
+                 const std::function<void(int)>& repair) {
         CAPTURE(what);
-        const int broker = cluster.leader(topic_, 0);
         REQUIRE(broker > 0);
         MESSAGE(what << ": broker " << broker);
         fault(broker);
@@ -118,15 +142,32 @@ class Scene {
             REQUIRE_MESSAGE(arrive(load_->acknowledged()), daemon_.log());
             CHECK(difference(expected, delivered_in(folder_.path() / mode)) == "");
         }
+        REQUIRE_MESSAGE(arrive(load_->acknowledged()), daemon_.log());
+        const auto copied = read_topic(cluster.bootstrap(), copy_);
+        CHECK(difference(expected, by_origin(copied)) == "");
+        CHECK(disorder(copied) == "");
         CHECK_MESSAGE(daemon_.log().find("data loss") == std::string::npos, daemon_.log());
         daemon_.signal(SIGTERM);
         CHECK(daemon_.wait()->code == 0);
-        MESSAGE(faults_ << " faults, " << 2 * count(expected) << " records compared");
+        MESSAGE(faults_ << " faults, " << 3 * count(expected) << " records compared; the copy has "
+                        << read_topic(cluster.bootstrap(), copy_, "read_uncommitted").size() - copied.size()
+                        << " aborted ones");
     }
 
     KafkaCluster& cluster = KafkaCluster::real();
 
  private:
+    [[nodiscard]] PipelineYaml pipeline_of(const std::string& name, const std::string& sink) const {
+        PipelineYaml pipeline;
+        pipeline.name = name;
+        pipeline.topics = {topic_};
+        pipeline.trigger = "{ processingTime: 200ms }";
+        pipeline.source_extra = "maxOffsetsPerTrigger: 20000\nmaxRecordsPerPartition: 1000\n"
+                                "kafka.socket.timeout.ms: 3000\n";
+        pipeline.sink = sink;
+        pipeline.extra = "errors: { retry: { delayMax: 500ms } }\n";
+        return pipeline;
+    }
     /// Whether each pipeline has committed so many records.
     bool arrive(std::int64_t records) {
         return wait_until([&] {
@@ -159,6 +200,7 @@ class Scene {
 
     const WorkFolder folder_;
     const std::string topic_;
+    const std::string copy_;
     DaemonProcess daemon_;
     std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
     std::optional<Load> load_;
@@ -175,5 +217,8 @@ TEST_CASE("a broker killed, frozen, restarted under load costs no record and dou
     scene.survive("frozen, and thawed believing that it leads", [&](int broker) { cluster.freeze(broker); },
                   [&](int broker) { cluster.thaw(broker); });
     scene.survive("a restart", [&](int broker) { cluster.stop(broker); }, start);
+    scene.survive_at_the_coordinator("kill -9 of the coordinator", [&](int broker) { cluster.kill(broker); }, start);
+    scene.survive_at_the_coordinator("the coordinator frozen", [&](int broker) { cluster.freeze(broker); },
+                                     [&](int broker) { cluster.thaw(broker); });
     scene.compare();
 }

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <fstream>
+#include <map>
 
 #include "tests/support/e2e.hpp"
 
@@ -47,6 +48,25 @@ class Pipe {
     int end_ = -1;
 };
 
+/// What `sluice status` says of a pipeline; empty while the daemon does not answer.
+json::object status_of(const WorkFolder& folder, const std::string& pipeline) {
+    const auto answer =
+        run_command("sluice", {"status", "--json", "--config", (folder.path() / "sluice.yaml").string()});
+    if (answer.out.empty()) return {};
+    const json::value all = json::parse(answer.out);
+    for (const auto& each : all.at("pipelines").as_array()) {
+        if (each.at("pipeline").as_string() == pipeline) return each.as_object();
+    }
+    return {};
+}
+
+bool reaches(const WorkFolder& folder, const std::string& pipeline, const char* state) {
+    return wait_until([&] {
+        const json::object now = status_of(folder, pipeline);
+        return now.contains("state") && now.at("state").as_string() == state;
+    }, std::chrono::seconds{60});
+}
+
 }  // namespace
 
 TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, and so does it afterwards") {
@@ -69,22 +89,8 @@ TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, a
                                                         pipeline_yaml(kafka.bootstrap(), neighbour)));
     const Pipe pipe(folder.path() / "pipe");
     daemon.start({}, pipe.into_it());
-    const auto status = [&](const std::string& name) {
-        const auto answer = run_command(
-            "sluice", {"status", "--json", "--config", (folder.path() / "sluice.yaml").string()});
-        if (answer.out.empty()) return json::object{};
-        const json::value all = json::parse(answer.out);
-        for (const auto& each : all.at("pipelines").as_array()) {
-            if (each.at("pipeline").as_string() == name) return each.as_object();
-        }
-        return json::object{};
-    };
-    const auto comes_to = [&](const std::string& name, const char* state) {
-        return wait_until([&] {
-            const json::object now = status(name);
-            return now.contains("state") && now.at("state").as_string() == state;
-        }, std::chrono::seconds{60});
-    };
+    const auto status = [&](const std::string& name) { return status_of(folder, name); };
+    const auto comes_to = [&](const std::string& name, const char* state) { return reaches(folder, name, state); };
     const auto produce = [&](std::int64_t count) {
         for (int partition : {0, 1}) kafka.produce_numbers(topic, partition, count);
     };
@@ -130,4 +136,43 @@ TEST_CASE("a sink that hangs is STALLED with what hangs, its neighbours go on, a
     daemon.signal(SIGTERM);
     CHECK(daemon.wait()->code == 0);
     MESSAGE(2 * count(expected) << " records compared");
+}
+
+TEST_CASE("sinks that hang at once, on every worker each was given, hold up no other pipeline") {
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder("hang-several");
+    constexpr int partitions = 8;
+    std::string yaml = "workers: 8\npluginDir: " SLUICE_TEST_BINARY_DIR "/tests/plugins\n";
+    std::string pipelines;
+    std::map<std::string, std::string> topics;
+    for (const std::string name : {"first", "second", "neighbour"}) {
+        topics[name] = Kafka::unique(name);
+        kafka.create_topic(topics[name], partitions);
+        PipelineYaml pipeline;
+        pipeline.name = name;
+        pipeline.topics = {topics[name]};
+        pipeline.trigger = "{ processingTime: 100ms }";
+        pipeline.sink = std::string("plugin: slow\n") + (name == "neighbour" ? "" : "holdWrite: 10m\n");
+        pipeline.extra = "stalledAfter: 2s\n";
+        pipelines += pipeline_yaml(kafka.bootstrap(), pipeline);
+    }
+    DaemonProcess daemon(folder.path(), yaml + config_yaml(folder.path(), pipelines));
+    daemon.start();
+    const auto produce = [&](const std::string& name) {
+        for (int partition = 0; partition < partitions; ++partition) kafka.produce_numbers(topics[name], partition, 50);
+    };
+    // One after the other: the first has all eight workers to hang on, the second those that are left to two.
+    for (const std::string name : {"first", "second"}) {
+        CAPTURE(name);
+        produce(name);
+        REQUIRE_MESSAGE(reaches(folder, name, "STALLED"), daemon.log());
+    }
+    for (int batch = 0; batch < 3; ++batch) {
+        produce("neighbour");
+        CHECK_MESSAGE(daemon.says("batch committed pipeline=neighbour batch=" + std::to_string(batch) + " "), daemon.log());
+    }
+    for (const std::string name : {"first", "second"}) {
+        CHECK(status_of(folder, name).at("state").as_string() == "STALLED");
+        CHECK(daemon.log().find("batch committed pipeline=" + name) == std::string::npos);
+    }
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sstream>
@@ -161,6 +162,14 @@ TEST_CASE("no secret is shown anywhere, wherever it stands and however loudly it
     unsetenv("CREDENTIALS_DIRECTORY");
     const std::string process = "/proc/" + std::to_string(loud.daemon.pid());
     shown["command line"] = read_all(process + "/cmdline");
+    std::istringstream limits(read_all(process + "/limits"));
+    std::string cores;
+    while (std::getline(limits, cores) && cores.rfind("Max core file size", 0) != 0) {
+    }
+    std::istringstream words(cores.substr(std::min(cores.size(), std::string("Max core file size").size())));
+    int bytes = -1;
+    words >> bytes;
+    CHECK_MESSAGE((bytes == 0 || bytes == 1), cores);
     // No child inherits the environment, because there is none.
     for (const auto& thread : std::filesystem::directory_iterator(process + "/task")) {
         CHECK(read_all(thread.path() / "children") == "");
