@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -36,8 +36,9 @@ void close_together(std::list<std::unique_ptr<T>> objects) {
     };
     std::vector<std::jthread> helpers;
     try {
+        helpers.reserve(thread_count);
         while (helpers.size() + 1 < thread_count) helpers.emplace_back(close_all);
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
         // No more threads to be had: those that there are close the rest.
     }
     close_all();

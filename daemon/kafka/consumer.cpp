@@ -152,9 +152,24 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
     const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
     record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
     handed_bytes_ = bytes + records * record_overhead_bytes;
-    const std::uint64_t queued = queued_bytes();
+    // A queue is judged by as many records as it has, or by a thousand: a few large ones say nothing of the rest.
+    constexpr std::uint64_t telling_records = 1000;
+    sample_records_ += records;
+    sample_bytes_ += bytes;
+    const std::uint64_t behind = rd_kafka_queue_length(queue_.get()) + left_over_records_;
+    if (sample_records_ < std::min(behind, telling_records)) return;
+    const std::uint64_t queued =
+        behind * (sample_bytes_ / std::max<std::uint64_t>(sample_records_, 1) + record_overhead_bytes);
+    sample_records_ = 0;
+    sample_bytes_ = 0;
     most_queued_ = std::max<std::uint64_t>(most_queued_, queued);
     most_held_ = std::max<std::uint64_t>(most_held_, queued + handed_bytes_);
+}
+
+void Consumer::begin_lease() {
+    sample_records_ = 0;
+    sample_bytes_ = 0;
+    most_held_ = 0;
 }
 
 std::uint64_t Consumer::queued_bytes() const {

@@ -72,6 +72,8 @@ class Consumer {
     /// queued behind them.
     void hand_over(std::size_t records, std::uint64_t bytes);
     void take_back() { handed_bytes_ = 0; }
+    /// What it held in leases before counts no more: most_held().
+    void begin_lease();
 
     // What it holds, in bytes, with librdkafka's own for each record. From any thread.
     [[nodiscard]] std::uint64_t handed_bytes() const { return handed_bytes_; }
@@ -81,7 +83,7 @@ class Consumer {
     /// How many times more than its limit was queued at once: what one fetch brings is queued whole, and
     /// compressed records only become large then. 1 and less is as it should be.
     [[nodiscard]] double overshoot() const;
-    /// The most that was queued and handed over at once; 0 before the first record.
+    /// The most that was queued and handed over at once in its last lease; 0 before there were enough records to tell.
     [[nodiscard]] std::uint64_t most_held() const { return most_held_; }
     /// Its limit, with librdkafka's own for each record: what it is to queue, beside one fetch.
     [[nodiscard]] std::uint64_t allowed_bytes() const;
@@ -126,6 +128,8 @@ class Consumer {
     std::atomic<std::uint64_t> record_bytes_{0};  ///< of one record, payload alone; 0 = none seen
     std::atomic<std::uint64_t> most_queued_{0};
     std::atomic<std::uint64_t> most_held_{0};
+    std::uint64_t sample_records_ = 0;  ///< handed over since the queue was judged last
+    std::uint64_t sample_bytes_ = 0;    ///< of these
     std::vector<rd_kafka_message_t*> raw_;
 };
 

@@ -173,10 +173,13 @@ void ConsumerPool::learn() {
 }
 
 bool ConsumerPool::is_held_up(const Turn& mine) const {
-    const SteadyTime now = clock_.steady();
+    std::optional<SteadyTime> first;
+    for (const Turn& turn : turns_) {
+        if (turn.memory_since && (!first || *turn.memory_since < *first)) first = turn.memory_since;
+    }
+    if (!first || may_pass(std::chrono::duration_cast<Milliseconds>(clock_.steady() - *first))) return false;
     const auto wait_of = [&](const Turn& turn) {
-        return MemoryWait{leases_.contains(*turn.pipeline), turn.arrived,
-                          std::chrono::duration_cast<Milliseconds>(now - turn.memory_since.value_or(now))};
+        return MemoryWait{leases_.contains(*turn.pipeline), turn.arrived};
     };
     return std::any_of(turns_.begin(), turns_.end(), [&](const Turn& other) {
         return &other != &mine && other.memory_since && gives_way(wait_of(mine), wait_of(other));
@@ -185,15 +188,30 @@ bool ConsumerPool::is_held_up(const Turn& mine) const {
 
 bool ConsumerPool::has_memory(const ClientSettings& settings, const Turn& mine) {
     learn();
-    return gate_.admits({0, learned_of(settings)->most}, leased_memory(), closing_bytes_,
-                        kept_places(settings.pipeline).value_or(0)) &&
-           !is_held_up(mine);
+    const std::uint64_t kept = kept_memory(kept_places(settings.pipeline).value_or(0));
+    return gate_.admits({0, learned_of(settings)->most}, leased_memory(), closing_bytes_, kept) && !is_held_up(mine);
+}
+
+/// For as many clients of pipelines that have no lease: as much as the largest of theirs is known to need, half of
+/// all at most.
+std::uint64_t ConsumerPool::kept_memory(std::size_t places) const {
+    std::uint64_t each = gate_.share();
+    for (const auto& [settings, learned] : learned_) {
+        if (learned->most && !leases_.contains(settings.pipeline)) each = std::max(each, *learned->most);
+    }
+    return places == 0 ? 0 : std::min(places * std::min(each, options_.memory_max), options_.memory_max / 2);
 }
 
 /// Until there is a place for one more client, and memory for what it will fetch.
 Result<void> ConsumerPool::await_turn(std::unique_lock<std::mutex>& lock, const ClientSettings& settings,
                                       const std::stop_token& stop) {
     const auto mine = turns_.insert(turns_.end(), Turn{&settings.pipeline, turn_count_++, std::nullopt});
+    struct Leaving {
+        std::list<Turn>& turns;
+        std::list<Turn>::iterator mine;
+        ~Leaving() { turns.erase(mine); }
+    };
+    const Leaving leaving{turns_, mine};
     const auto is_placed = [&] { return has_place(settings.pipeline); };
     const auto may_go_on = [&] { return is_placed() && has_memory(settings, *mine); };
     bool has_waited = false;
@@ -209,7 +227,6 @@ Result<void> ConsumerPool::await_turn(std::unique_lock<std::mutex>& lock, const 
         if (stop.stop_requested()) break;
         goes_on = returned_.wait_for(lock, stop, memory_look_interval, may_go_on);
     }
-    turns_.erase(mine);
     // Whoever came after it waited for it to go first.
     if (has_waited) returned_.notify_all();
     if (goes_on) return {};
@@ -242,6 +259,7 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
         }
         ++leases_[settings.pipeline];
         if (consumer) {
+            consumer->begin_lease();
             consumer->leased_since = clock_.steady();
             consumer->learned = learned_of(settings);  // they may have been forgotten since it was made
         } else {
@@ -385,6 +403,10 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
     Retired retired;
     {
         const std::lock_guard lock(mutex_);
+        // What large records once took is believed an eighth less with each lease that needs less.
+        if (std::optional<std::uint64_t>& most = consumer->learned->most; most && consumer->most_held() > 0) {
+            most = std::max(consumer->most_held(), *most - *most / 8);
+        }
         learn();
         count_returned(consumer->settings().pipeline);
         consumer->leased_since.reset();

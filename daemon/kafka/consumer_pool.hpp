@@ -134,6 +134,7 @@ class ConsumerPool {
                             const std::stop_token& stop);
     [[nodiscard]] std::optional<std::size_t> kept_places(const std::string& pipeline) const;
     [[nodiscard]] bool has_place(const std::string& pipeline) const;
+    [[nodiscard]] std::uint64_t kept_memory(std::size_t places) const;
     [[nodiscard]] bool has_memory(const ClientSettings& settings, const Turn& mine);
     [[nodiscard]] bool is_held_up(const Turn& mine) const;
     [[nodiscard]] ClientMemory memory_of(const Consumer& consumer) const;

@@ -14,9 +14,9 @@ std::uint64_t MemoryGate::expected(const ClientMemory& client) const {
 }
 
 bool MemoryGate::admits(const ClientMemory& client, std::span<const ClientMemory> leased,
-                        std::uint64_t closing, std::size_t kept) const {
+                        std::uint64_t closing, std::uint64_t kept) const {
     if (leased.empty() && closing == 0) return true;
-    std::uint64_t taken = closing + kept * share_;
+    std::uint64_t taken = closing + kept;
     bool is_one_unknown = false;
     for (const ClientMemory& other : leased) {
         taken += expected(other);
@@ -26,8 +26,9 @@ bool MemoryGate::admits(const ClientMemory& client, std::span<const ClientMemory
     return fits(expected(client)) || (!client.most && !is_one_unknown && fits(share_));
 }
 
+bool may_pass(Milliseconds waited) { return (waited / memory_turn) % 2 != 0; }
+
 bool gives_way(const MemoryWait& mine, const MemoryWait& other) {
-    if ((other.waited / memory_turn) % 2 != 0) return false;
     return other.has_lease == mine.has_lease ? other.arrived < mine.arrived : mine.has_lease;
 }
 

@@ -47,11 +47,11 @@ class MemoryGate {
     [[nodiscard]] std::uint64_t expected(const ClientMemory& client) const;
 
     /// Whether `client` may fetch beside those that are `leased`, and beside `closing` bytes of clients
-    /// that are being closed. `kept`: so many shares stay free for pipelines that have no lease.
+    /// that are being closed. `kept`: so many bytes stay free for pipelines that have no lease.
     /// Always where nobody is leased nor closing, however little memory there is. Of clients that nothing is
     /// known of, one at a time needs no more room than its share: what is too much then is that one alone.
     [[nodiscard]] bool admits(const ClientMemory& client, std::span<const ClientMemory> leased,
-                              std::uint64_t closing, std::size_t kept) const;
+                              std::uint64_t closing, std::uint64_t kept) const;
 
  private:
     std::uint64_t memory_max_;
@@ -62,12 +62,13 @@ class MemoryGate {
 struct MemoryWait {
     bool has_lease = false;      ///< its pipeline has another one
     std::uint64_t arrived = 0;   ///< the smaller the earlier
-    Milliseconds waited{0};      ///< for memory
 };
 
-/// For so long those behind it are held up, then they may pass for as long, and so on: leases end, and there is
-/// room soon, even for one that needs much; but where a sink hangs, not everybody is to hang with it.
+/// For so long those that wait hold up all behind them, then these may pass for as long, and so on: leases end, and
+/// there is room soon, even for one that needs much; but where a sink hangs, not everybody is to hang with it.
 constexpr Milliseconds memory_turn{5'000};
+/// One clock for all of them, so that there is a time for who fits: `waited` is how long the first one has.
+bool may_pass(Milliseconds waited);
 
 /// Whether `mine` has to let `other` go first: a pipeline without a lease comes before one that has some, and
 /// the earlier one before the later.
