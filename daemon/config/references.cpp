@@ -219,6 +219,7 @@ std::string redacted(std::string message, const Node& node, bool is_secret) {
             message.replace(at, from.size(), to);
         }
     };
+    for (const Node& inner : node.items) message = redacted(std::move(message), inner, is_secret);
     if (node.raw) replace_all(node.text, shown(node));
     if (is_secret && !node.raw) replace_all(node.text, "(secret)");
     // A part may occur without what is around it; the longest first, so that none hides in another.

@@ -119,7 +119,7 @@ Result<void> create_topic(rd_kafka_t* client, const std::string& topic, std::str
         created = ask_to_create(client, wanted.get(), timeout);
         if (created.code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
         // Hosted clusters have a limit of their own for what a topic may take: then the usual one.
-        if (created.code != RD_KAFKA_RESP_ERR_INVALID_CONFIG &&
+        if (created.code != RD_KAFKA_RESP_ERR_INVALID_CONFIG && created.code != RD_KAFKA_RESP_ERR_INVALID_REQUEST &&
             created.code != RD_KAFKA_RESP_ERR_POLICY_VIOLATION) {
             break;
         }

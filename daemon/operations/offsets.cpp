@@ -339,6 +339,11 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
             return anew;
         }
     }
+    // Who moves a position has seen what was lost before it.
+    SLUICE_TRY(const auto ledger, context.store.losses(pipeline));
+    for (const checkpoints::LossEntry& entry : ledger) {
+        if (!entry.accepted && move.positions.contains(entry.loss.topic_partition)) move.accept.push_back(entry);
+    }
     move.audit = {context.clock.wall(), std::string("offsets ") + name_of(request.action),
                   json::serialize(answer["changes"])};
     if (intent.replacement) {

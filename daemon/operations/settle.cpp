@@ -6,6 +6,7 @@
 
 #include "daemon/operations/json.hpp"
 #include "daemon/pipeline/batch_run.hpp"
+#include "daemon/pipeline/foreign_batch.hpp"
 #include "daemon/pipeline/sink_context.hpp"
 
 namespace sluice::operations {
@@ -37,6 +38,8 @@ Result<Fate> settle_unfinished(const Context& context, const config::Pipeline& p
     if (opened.reply.status != sink::Status::ok) return refused_by("open", opened.reply, plan.batch_id);
     const sink::Reply begun = opened.sink->begin(pipeline::as_sink_batch(state.sink_name, plan, true));
     if (begun.status == sink::Status::already_committed) {
+        SLUICE_TRY(const bool is_foreign, pipeline::is_foreign(context.store, pipeline.name, plan.batch_id));
+        if (is_foreign) return pipeline::foreign_error(plan.batch_id);
         const auto outcome = pipeline::recovered_outcome(plan, begun.receipt, context.clock.wall());
         std::optional<checkpoints::Receipt> receipt;
         if (!begun.receipt.empty()) {

@@ -6,6 +6,7 @@
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/base/text.hpp"
+#include "daemon/pipeline/foreign_batch.hpp"
 #include "daemon/pipeline/range_order.hpp"
 #include "daemon/pipeline/range_task.hpp"
 #include "daemon/pipeline/run_on.hpp"
@@ -183,13 +184,11 @@ asio::awaitable<Result<BatchOutcome>> run_batch(asio::any_io_executor workers, S
     if (begun->status != sink::Status::ok && !already) {
         co_return sink_error("begin", begun->message, begun->status);
     }
-    if (already && !request.is_rerun) {
-        co_return Error{ErrorCode::fatal,
-                        "the sink already has batch " + std::to_string(batch.id) +
-                            ", which was never run from this checkpoint: the checkpoint is older than "
-                            "the output. Restore the checkpoint that belongs to it, or give the "
-                            "pipeline another target"};
+    if (already && !request.may_be_committed && !progress.begun) {
+        progress.is_foreign = true;
+        co_return foreign_error(batch.id);
     }
+    if (!already) progress.begun = true;
 
     doing("read and write", Stage::read);
     Result<std::vector<RangeOutcome>> ranges = co_await run_ranges(

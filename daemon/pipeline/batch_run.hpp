@@ -35,6 +35,8 @@ struct BatchProgress {
     std::atomic<std::int64_t> moved_at_ms{0};  ///< steady clock: the last sign of life
     std::atomic<const char*> doing{""};        ///< "sink begin", "read and write", "sink commit"
     std::atomic<Stage> stage{Stage::sink_begin};  ///< where it is, or failed
+    bool begun = false;       ///< the sink said OK to begin(), in any attempt. [strand]
+    bool is_foreign = false;  ///< the sink has it, from nobody here: foreign_batch.hpp. [strand]
 };
 
 /// What happens to records the sink refuses.
@@ -54,6 +56,7 @@ struct BatchRequest {
     const LeaderEpochs& leader_epochs;  ///< empty for a plan of an earlier process
     const RefusalPolicy& refusal;
     std::size_t lanes = 1;  ///< ranges worked on at the same time
+    bool may_be_committed = is_rerun;  ///< else a sink that has it before it was begun is not believed
     std::size_t write_retries = 3;  ///< RETRY from a write is tried again in place so often, briefly
     /// Asked when everything is read and before the sink commits: were the records those of the topics
     /// that were planned? Its error aborts the batch. Empty: nobody asks.

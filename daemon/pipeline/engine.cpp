@@ -383,6 +383,7 @@ asio::awaitable<std::vector<std::shared_ptr<const void>>> Engine::end(const std:
     {
         const std::lock_guard lock(impl_->mutex_);
         for (const std::string& name : names) {
+            impl_->waiting_.erase(name);
             if (const auto found = impl_->running_.find(name); found != impl_->running_.end()) {
                 leaving[name] = found->second.pipeline;
             }

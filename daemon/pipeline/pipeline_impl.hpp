@@ -174,6 +174,8 @@ class Pipeline::Impl {
     std::unique_ptr<DeadLetters> dead_letters_;
     std::vector<checkpoints::LossEntry> losses_of_plan_;
     std::map<plan::TopicPartition, plan::Position> next_of_plan_;  ///< past losses beyond its end
+    bool may_be_committed_ = false;  ///< by an earlier process, or session
+    bool foreign_is_noted_ = false;
     bool gave_up_plan_ = false;
     BatchProgress progress_;
     PhaseTimes times_;  ///< of the next batch, as far as they come before it

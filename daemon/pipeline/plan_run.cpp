@@ -1,9 +1,11 @@
 // A plan, run until it is committed: attempts, and their COMMIT.
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/base/failpoint.hpp"
 #include "daemon/base/log.hpp"
+#include "daemon/pipeline/foreign_batch.hpp"
 #include "daemon/pipeline/pipeline_impl.hpp"
 
 namespace sluice::pipeline {
@@ -14,7 +16,15 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
     losses_of_plan_.clear();
     next_of_plan_.clear();
     gave_up_plan_ = false;
+    progress_.begun = false;
+    progress_.is_foreign = false;
+    may_be_committed_ = false;
+    foreign_is_noted_ = false;
     if (is_rerun) {
+        auto foreign = co_await on_disk([&] { return is_foreign(env_.store, config_.name, plan.batch_id); });
+        if (!foreign) co_return std::move(foreign).error();
+        foreign_is_noted_ = *foreign;
+        may_be_committed_ = !*foreign;
         auto known = co_await on_disk([&] { return env_.store.refused(config_.name, plan.batch_id); });
         if (!known) co_return std::move(known).error();
         refusals_.reset(*known);
@@ -58,6 +68,7 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
             return env_.store.put_refused(config_.name, plan.batch_id, records);
         }};
     BatchRequest request{config_.name, state_.sink_name, plan, is_rerun, adjustments_, leader_epochs_, refusal, 1};
+    request.may_be_committed = may_be_committed_;
     request.before_commit = [this, &plan] { return check_topics(plan); };
     if (!plugin_->ordered()) {
         request.lanes = static_cast<std::size_t>(
@@ -83,6 +94,11 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     }
     if (!outcome) {
         count_aborted();
+        if (progress_.is_foreign && !std::exchange(foreign_is_noted_, true)) {
+            auto noted = co_await on_disk(
+                [&] { return note_foreign(env_.store, config_.name, plan.batch_id, env_.clock.wall()); });
+            if (!noted) co_return std::move(noted).error();
+        }
         if (outcome.error().code == ErrorCode::out_of_range) {
             auto given_up = co_await examine_loss(plan, outcome.error());
             if (!given_up) co_return std::move(given_up).error();

@@ -41,7 +41,7 @@ class Opened {
         }
     }
     void sync() {
-        if (::fsync(fd_) != 0) fail("sync");
+        if (::fsync(fd_) != 0 && errno != EINVAL) fail("sync");  // EINVAL: this file system has no such thing
     }
     /// Some file systems tell only now what they could not write.
     void close() {
@@ -65,10 +65,11 @@ inline void sync_folder(const std::filesystem::path& folder) {
     detail::Opened(folder, O_RDONLY | O_DIRECTORY).sync();
 }
 
-/// When it returns, `path` holds `text`, durably; until then it holds what it did before. For one caller at a time;
-/// `.NAME.part` beside it may stay behind after a crash, and is used again. Throws Retry.
+/// When it returns, `path` holds `text`, durably; at any moment before, a whole text: this one or the one before. For
+/// one caller at a time; `.NAME.part` beside it may stay behind after a crash, and is used again. Throws Retry.
 inline void replace_file(const std::filesystem::path& path, std::string_view text) {
-    const std::filesystem::path part = path.parent_path() / ("." + path.filename().string() + ".part");
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    const std::filesystem::path part = folder / ("." + path.filename().string() + ".part");
     detail::Opened file(part, O_WRONLY | O_CREAT | O_TRUNC);
     file.write(text);
     file.sync();
@@ -76,7 +77,7 @@ inline void replace_file(const std::filesystem::path& path, std::string_view tex
     std::error_code failed;
     std::filesystem::rename(part, path, failed);
     if (failed) throw Retry("cannot rename " + part.string() + ": " + failed.message());
-    sync_folder(path.parent_path());
+    sync_folder(folder);
 }
 
 }  // namespace sink_v1

@@ -202,7 +202,8 @@ typedef struct sluice_config {
     uint32_t struct_size;
     uint32_t setting_count;
     const sluice_setting* settings;
-    sluice_string pipeline;
+    sluice_string pipeline;       /* in open() the name that it had when its checkpoint was made, and that its
+                                   * tokens have: renamedFrom does not change it. Else the one configured */
     sluice_string cluster_id;     /* of the source; empty in check() */
     uint64_t next_batch_id;       /* the lowest id that can be asked for next; 0 at the first start */
     uint64_t memory_max;          /* bytes that the sink may buffer, all its writers together: its part of

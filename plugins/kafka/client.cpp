@@ -107,8 +107,7 @@ ClusterError Client::failure(const std::string& doing, rd_kafka_resp_err_t code,
                     " s, more than transactionTimeout: the cluster gives such a transaction up. " +
                     (alone_ ? "Its records are sent one by one, to find one that was refused. " : "") +
                     "If that comes again, raise it, or lower maxOffsetsPerTrigger and have this batch planned "
-                    "anew: sluice batches replan " +
-                    options_.pipeline + " (" + text + ')'};
+                    "anew: sluice batches replan PIPELINE (" + text + ')'};
     if (kind != ErrorKind::fenced) return {kind, text};
     return {
         ErrorKind::fenced,

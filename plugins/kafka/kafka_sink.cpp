@@ -31,6 +31,27 @@ std::string create_command(const Options& options, const std::string& topic, int
            (partitions > 0 ? " --partitions " + std::to_string(partitions) : "");
 }
 
+/// The same for the same brokers, in whichever order and however they are written (a YAML block ends in a newline).
+/// Of very many the first ones stand for all: a name has SLUICE_TARGET_MAX bytes.
+std::string one_line(const std::string& servers) {
+    constexpr std::size_t bytes_max = 512;
+    std::set<std::string> each;
+    std::string server;
+    for (const char c : servers + ",") {
+        if (std::string_view(", \t\r\n").find(c) == std::string_view::npos) {
+            server += c;
+        } else if (!server.empty()) {
+            each.insert(std::exchange(server, {}));
+        }
+    }
+    std::string line;
+    for (const std::string& one : each) {
+        if (line.size() + one.size() > bytes_max && !line.empty()) break;
+        line += (line.empty() ? "" : ",") + one;
+    }
+    return line;
+}
+
 /// What a target topic must have: partitions for `keep`, else any.
 using Needs = std::map<std::string, int>;
 
@@ -43,7 +64,7 @@ std::int32_t KafkaSink::guarantee(const Config& config) {
 std::string KafkaSink::target(const Config& config) {
     const Options options = read_options(config.settings, config.pipeline);
     if (!options.transactions) return "";
-    return options.properties.at("bootstrap.servers") + ", transactional id " + options.transactional_id;
+    return one_line(options.properties.at("bootstrap.servers")) + ", transactional id " + options.transactional_id;
 }
 
 Status KafkaSink::check(const Config& config) {

@@ -41,7 +41,7 @@ inline constexpr sluice_option option_table[] = {
     option("transactionalId", SLUICE_OPTION_STRING,
            "Whoever has it fences the one before: one pipeline, one id; two pipelines of a name that "
            "write to one cluster need two. To be changed between batches. Without it: `sluice-` and the "
-           "pipeline's name."),
+           "pipeline's name (the first, where it was renamed)."),
     option("transactionTimeout", SLUICE_OPTION_DURATION,
            "Longest time for a batch, at most the brokers' `transaction.max.timeout.ms` (15 min): the "
            "cluster gives up a transaction that lasts longer.")

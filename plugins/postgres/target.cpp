@@ -13,6 +13,7 @@ constexpr const char* temporary_stage = "pg_temp.\"_sluice_stage\"";
 constexpr const char* temporary_merged = "pg_temp.\"_sluice_merged\"";
 /// That they are all bad, each by itself, is not likely any more.
 constexpr std::size_t many_rows = 100;
+constexpr std::size_t refused_max = 100'000;  ///< of a batch, by the daemon; beyond it stops the pipeline
 /// Rows of sluice_batches kept per pipeline and table.
 constexpr std::int64_t batches_kept = 10'000;
 
@@ -386,7 +387,9 @@ std::vector<Target::Refusal> Target::try_rows(const NamedRows& rows) {
             if (error.kind() != ErrorKind::row || !main_.is_open()) throw;
             main_.exec("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows");
             if (!search.refused(error.line())) continue;
-            refused.push_back({at, error.what(), error.sqlstate()});
+            // Of more than the daemon takes from a batch, nobody will hear why.
+            const bool is_told = refused.size() <= refused_max;
+            refused.push_back({at, is_told ? error.what() : std::string(), error.sqlstate()});
             // Thousands of them take longer than the daemon waits.
             if (refused.size() >= many_rows && host_.stopping())
                 throw ServerError(ErrorKind::retry, "", "stopped while refused rows were looked for");
@@ -438,12 +441,12 @@ std::vector<RefusedRecord> Target::settle() {
         before = late_.size();
         refused.clear();
         NamedRows left;
-        const std::vector<Refusal> found = try_rows(late_);
+        std::vector<Refusal> found = try_rows(late_);
         // The next round goes from the other end: rows that need each other come in whichever way they stand.
         for (auto each = found.rbegin(); each != found.rend(); ++each) {
             const RecordName name = late_.names[each->row];
             left.add(late_.part(each->row, 1), name);
-            refused.emplace_back(name, each->reason);
+            refused.emplace_back(name, std::move(each->reason));
         }
         std::swap(late_, left);  // an assignment may keep the larger buffer
         late_held_.set(late_.memory());

@@ -69,7 +69,7 @@ TEST_CASE("a batch whose transaction ran out of time is run again, and nothing c
     }
     CHECK_MESSAGE(daemon.says("more than transactionTimeout: the cluster gives such a transaction up. If that "
                               "comes again, raise it, or lower maxOffsetsPerTrigger and have this batch planned anew: "
-                              "sluice batches replan " + mirror.topic),
+                              "sluice batches replan PIPELINE"),
                   daemon.log());
     finish(daemon);
     CHECK(mirror.wrong() == "");

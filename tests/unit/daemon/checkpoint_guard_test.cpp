@@ -54,6 +54,36 @@ TEST_CASE("a pipeline that writes where a missing one wrote is refused with the 
     }
 }
 
+TEST_CASE("where targets have no name, what is read tells whether it is the same pipeline") {
+    const auto store = store_of({pipeline("copies")});
+    must(store->put_initial_receipt("copies", {"kafka", "", "bytes"}));
+    config::Pipeline other = pipeline("mirror");
+    other.sink.plugin = "kafka";
+    const auto reads = [&](config::Subscription subscription) {
+        other.source.subscription = std::move(subscription);
+        return !match_checkpoint(*store, config_of({other}));
+    };
+    CHECK(reads(config::Topics{{"orders", "payments"}}));
+    CHECK(reads(config::Assignment{{{"orders", {0}}}}));
+    CHECK(reads(config::TopicPattern{"order.*"}));
+    CHECK_FALSE(reads(config::Topics{{"payments"}}));
+}
+
+TEST_CASE("renamedFrom under a pipeline that has a checkpoint already is refused, not passed over") {
+    const auto store = store_of({pipeline("orders"), pipeline("sales")});
+    const auto said = refusal(*store, config_of({pipeline("sales", "", "orders")}));
+    CHECK(said.find("sluice forget sales") != std::string::npos);
+    CHECK(said.find("sluice forget orders") != std::string::npos);
+}
+
+TEST_CASE("who goes back to the old name is told how to keep the checkpoint") {
+    const auto store = store_of({pipeline("orders", "/out")});
+    must(store->rename("orders", "sales"));
+    CHECK(refusal(*store, config_of({pipeline("orders", "/out")})).find("renamedFrom: sales") != std::string::npos);
+    const auto back = must(match_checkpoint(*store, config_of({pipeline("orders", "/out", "sales")})));
+    CHECK(back.size() == 1);
+}
+
 TEST_CASE("renamedFrom is carried out once, and nothing is changed by asking") {
     const auto store = store_of({pipeline("orders", "/out")});
     const auto config = config_of({pipeline("sales", "/out", "orders")});
