@@ -15,9 +15,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds queue_wait = milliseconds(100);
+/// Short beside the time in which a full queue is sent: delivered records are not reported, so nothing ends
+/// the wait before its time.
+constexpr milliseconds queue_wait = milliseconds(10);
 /// A queue that stays full once the daemon is being stopped ends the batch after so many waits.
-constexpr int queue_waits_at_stop = 50;
+constexpr int queue_waits_at_stop = 500;
 
 std::int64_t now_ms() {
     return std::chrono::duration_cast<milliseconds>(

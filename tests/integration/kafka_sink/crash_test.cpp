@@ -74,6 +74,22 @@ TEST_CASE("a daemon killed at any step of a batch leaves every record exactly on
     }
 }
 
+TEST_CASE("a pipeline renamed before its checkpoint knew of a batch finds it under its first transactional id") {
+    Mirror mirror("renamed", 5'000, "1000");
+    DaemonProcess daemon(mirror.folder.path(), mirror.yaml());
+    daemon.start({{"SLUICE_FAILPOINT", "batch.before_commit:2"}});
+    const auto killed = daemon.wait();
+    REQUIRE(killed);
+    REQUIRE_MESSAGE(killed->signal == SIGKILL, daemon.log());
+    mirror.pipeline.extra = "renamedFrom: " + mirror.pipeline.name + "\n";
+    mirror.pipeline.name += "-renamed";
+    daemon.set_yaml(mirror.yaml());
+    daemon.start();
+    finish(daemon);
+    CHECK_MESSAGE(daemon.log().find("checkpoint renamed") != std::string::npos, daemon.log());
+    CHECK(mirror.wrong() == "");
+}
+
 TEST_CASE("kill -9 at random moments leaves every record exactly once, and in order") {
     const Mirror mirror("kill", 100'000, "4000");
     kill_in_batches(mirror, 20, 100'000);

@@ -50,11 +50,13 @@ struct Scene {
         : folder("postgres-" + name), topic(Kafka::unique("postgres-" + name)), chunk(size) {
         kafka.create_topic(topic, 4);
         produce();
-        PipelineYaml pipeline;
         pipeline.topics = {topic};
         pipeline.source_extra = "maxOffsetsPerTrigger: 10000\nmaxRecordsPerPartition: 2000\n";
         pipeline.sink = sink_lines(table, more);
-        daemon.emplace(folder.path(), config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline)));
+        daemon.emplace(folder.path(), yaml());
+    }
+    [[nodiscard]] std::string yaml() const {
+        return config_yaml(folder.path(), pipeline_yaml(kafka.bootstrap(), pipeline));
     }
     /// More of every kind, and a tombstone for each of ten keys, where the key has its partition.
     void produce() {
@@ -123,6 +125,7 @@ struct Scene {
     std::int64_t chunk;
     std::int64_t produced = 0;
     bool has_tombstones = false;
+    PipelineYaml pipeline;
     std::optional<DaemonProcess> daemon;
 };
 
@@ -168,6 +171,24 @@ TEST_CASE("kill -9 at 20 random moments of a batch leaves each key as its last r
         const bool is_same = rows == expected;  // a thousand keys are no message
         CHECK(is_same);
         MESSAGE(scene.topic << ": " << expected.size() << " keys compared, of " << scene.produced << " records");
+    }
+}
+
+TEST_CASE("a pipeline renamed before its checkpoint knew of a batch finds it in the database") {
+    for (const char* connections : {"1", "2"}) {
+        CAPTURE(connections);
+        Scene scene(std::string("renamed-") + connections, std::string("connections: ") + connections + "\n", 50'000);
+        scene.daemon->start({{"SLUICE_FAILPOINT", "batch.before_commit:2"}});
+        const auto killed = scene.daemon->wait();
+        REQUIRE(killed);
+        REQUIRE_MESSAGE(killed->signal == SIGKILL, scene.daemon->log());
+        scene.pipeline.extra = "renamedFrom: " + scene.pipeline.name + "\n";
+        scene.pipeline.name = "sales";
+        scene.daemon->set_yaml(scene.yaml());
+        scene.daemon->start();
+        scene.finish();
+        CHECK_MESSAGE(scene.daemon->log().find("checkpoint renamed") != std::string::npos, scene.daemon->log());
+        scene.compare_rows();
     }
 }
 
