@@ -8,6 +8,7 @@
 #include "checkpoints/ledger.hpp"
 #include "checkpoints/memory_backend.hpp"
 #include "daemon/base/text.hpp"
+#include "daemon/plan/plan_losses.hpp"
 
 namespace sluice::checkpoints {
 namespace {
@@ -335,6 +336,16 @@ Result<void> KeyedStore::put_move(const std::string& pipeline, const Move& move)
     SLUICE_CHECK(add_losses(write, accept));
     SLUICE_CHECK(add_audit(write, move.audit));
     return finish(write);
+}
+
+void Store::Move::abandon(const PipelineState& state) {
+    SLUICE_ASSERT(state.unfinished);
+    abandons = state.unfinished->batch_id;
+    for (const auto& [partition, start] : plan::starts_of(state.unfinished->ranges)) {
+        const bool is_known = state.positions.contains(partition) ||
+                              std::find(forget.begin(), forget.end(), partition) != forget.end();
+        if (!is_known) positions.try_emplace(partition, start);
+    }
 }
 
 Result<void> KeyedStore::put_run_state(const std::string& pipeline, RunState state,

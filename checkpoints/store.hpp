@@ -180,6 +180,11 @@ class Store {
         std::optional<std::uint64_t> abandons;
         std::vector<LossEntry> accept;
         ControlEntry audit;
+
+        /// Gives up the unfinished plan of `state`. Partitions that it was the first to read keep the place where
+        /// it began: with none they would be read from wherever they begin by then, and nobody would know what is
+        /// missing. Called when `positions` and `forget` are complete.
+        void abandon(const PipelineState& state);
     };
     virtual Result<void> put_move(const std::string& pipeline, const Move& move) = 0;
 

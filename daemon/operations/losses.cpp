@@ -6,6 +6,7 @@
 
 #include "daemon/operations/json.hpp"
 #include "daemon/operations/settle.hpp"
+#include "daemon/plan/plan_losses.hpp"
 
 namespace sluice::operations {
 namespace {
@@ -25,11 +26,7 @@ json::object entry_json(const LossEntry& entry) {
 std::map<plan::TopicPartition, plan::Position> promised(const checkpoints::PipelineState& state) {
     auto positions = state.positions;
     if (!state.unfinished) return positions;
-    for (const auto& planned : state.unfinished->ranges) {
-        positions.try_emplace(
-            planned.range.topic_partition,
-            plan::Position{planned.range.from, planned.leader_epoch, planned.topic_id, -1});
-    }
+    positions.merge(plan::starts_of(state.unfinished->ranges));
     return positions;
 }
 
@@ -124,14 +121,6 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
                            "planned again under a new id. The sink is asked first: a batch that it has "
                            "already is committed instead, and this is decided anew");
     }
-    if (move.abandons) {
-        // What is new to the pipeline was promised from the plan's beginning on.
-        for (const plan::StartAt& start : decision.starts) {
-            if (state.positions.contains(start.topic_partition)) continue;
-            if (!positions.contains(start.topic_partition)) continue;
-            move.positions.try_emplace(start.topic_partition, start.position);
-        }
-    }
     for (const auto& entry : move.accept) {
         answer["losses"].as_array().push_back(to_json(entry.loss));
     }
@@ -147,6 +136,7 @@ Result<json::object> accept_losses(const Context& context, const std::string& pi
             return anew;
         }
     }
+    if (move.abandons) move.abandon(state);
     move.audit = {context.clock.wall(), "losses accept",
                   std::to_string(concerned.size()) + " partitions, " +
                       std::to_string(records_lost(move.accept)) + " offsets"};

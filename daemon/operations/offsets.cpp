@@ -344,6 +344,7 @@ Result<json::object> move_offsets(const Context& context, const std::string& pip
     for (const checkpoints::LossEntry& entry : ledger) {
         if (!entry.accepted && move.positions.contains(entry.loss.topic_partition)) move.accept.push_back(entry);
     }
+    if (move.abandons) move.abandon(state);
     move.audit = {context.clock.wall(), std::string("offsets ") + name_of(request.action),
                   json::serialize(answer["changes"])};
     if (intent.replacement) {

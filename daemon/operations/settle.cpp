@@ -78,7 +78,7 @@ Result<json::object> replan(const Context& context, const std::string& pipeline,
         return answer;
     }
     checkpoints::Store::Move move;
-    move.abandons = state.unfinished->batch_id;
+    move.abandon(state);
     move.audit = {context.clock.wall(), "batches replan", "batch " + batch + " abandoned"};
     SLUICE_CHECK(context.store.put_move(pipeline, move));
     notes.emplace_back("the sink does not have batch " + batch +

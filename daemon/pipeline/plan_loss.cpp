@@ -85,24 +85,14 @@ asio::awaitable<Result<bool>> Pipeline::Impl::examine_loss(const checkpoints::Pl
 asio::awaitable<Result<void>> Pipeline::Impl::give_up_plan(const checkpoints::Plan& plan,
                                                            const plan::PlanLosses& lost) {
     checkpoints::Store::Move move;
-    move.abandons = plan.batch_id;
     move.positions = lost.next;
     move.accept = as_entries(lost.losses, plan.batch_id, true);
-    // What is new to the pipeline was promised from the plan's beginning on.
-    for (const plan::PlannedRange& planned : plan.ranges) {
-        const plan::TopicPartition& tp = planned.range.topic_partition;
-        const bool is_lost = std::any_of(lost.losses.begin(), lost.losses.end(), [&](const auto& loss) {
-            return loss.topic_partition == tp;
-        });
-        if (is_lost || state_.positions.contains(tp)) continue;
-        move.positions.try_emplace(
-            tp, plan::Position{planned.range.from, planned.leader_epoch, planned.topic_id, -1});
-    }
     std::uint64_t count = 0;
     for (const plan::Loss& loss : lost.losses) {
         count += plan::records_lost(loss);
         if (loss.adjusted_start < 0) move.forget.push_back(loss.topic_partition);
     }
+    move.abandon(state_);
     move.audit = {env_.clock.wall(), "batch given up for data loss (failOnDataLoss: false)",
                   "batch " + std::to_string(plan.batch_id) + ", " +
                       std::to_string(lost.losses.size()) + " partitions, " + std::to_string(count) +

@@ -66,6 +66,28 @@ TEST_CASE("replan commits a batch that the sink has already") {
     CHECK(replan(fixture.context(), "orders", true)->at("batch").is_null());
 }
 
+TEST_CASE("who gives a batch up keeps the place of partitions that it was the first to read") {
+    const plan::TopicPartition orders1{"orders", 1};
+    const auto given_up_by = [&](auto operation) {
+        Fixture fixture;
+        fixture.start_at({{orders0, 1000}});
+        fixture.put_plan({{orders0, 1000, 1500}, {orders1, 2000, 2100}, {orders1, 2100, 2200}});
+        fixture.cluster.facts[1].earliest = 2050;  // by retention, before the partition has a position
+        const auto answer = operation(fixture.context());
+        REQUIRE(answer);
+        CHECK(answer->at("executed") == true);
+        CHECK_FALSE(fixture.store->load("orders")->unfinished);
+        return fixture.position(orders1);
+    };
+    CHECK(given_up_by([](const Context& context) { return replan(context, "orders", true); }) == 2000);
+    const auto move = [](const char* body) {
+        return [body](const Context& context) {
+            return move_offsets(context, "orders", *parse_move(*parse_body(body)));
+        };
+    };
+    CHECK(given_up_by(move(R"({"action":"reset","shift_by":100,"only":["orders/0"],"execute":true})")) == 2000);
+}
+
 TEST_CASE("a sink that cannot answer changes nothing, and the message says why it was asked") {
     for (const char* const call : {"open", "begin", "abort"}) {
         CAPTURE(call);
