@@ -194,9 +194,7 @@ Loaded load_merged(const Merged& merged, const LoadOptions& options,
     read_section(context, root, {}, top_keys(), config);
     settle_paths(context, root, config);
     context.data_dir = config.data_dir;
-    const std::size_t errors_before = findings.error_count();
     take_plugins(config, root, load_plugins, plugins, findings);
-    if (findings.error_count() > errors_before) return finish(findings, std::move(plugins));
 
     std::vector<Placed> placed = read_pipelines(context, merged);
     check_together(context, placed);

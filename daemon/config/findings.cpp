@@ -21,6 +21,15 @@ void Findings::warning(const Position& at, std::string_view path, std::string_vi
     add(at, path, message, false);
 }
 
+bool Findings::has_error_in(std::string_view path) const {
+    if (left_out_ > 0) return true;  // one of those may be
+    return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        const std::string_view found = entry.finding.path;
+        if (!entry.finding.is_error || !found.starts_with(path)) return false;
+        return found.size() == path.size() || found[path.size()] == '.' || found[path.size()] == '[';
+    });
+}
+
 namespace {
 
 /// U+0000 to U+001F, U+007F to U+009F.

@@ -29,6 +29,8 @@ class Findings {
     void warning(const Position& at, std::string_view path, std::string_view message);
 
     [[nodiscard]] std::size_t error_count() const { return errors_; }
+    /// Whether the value at `path`, or one inside it, was refused, so that what was read there means nothing.
+    [[nodiscard]] bool has_error_in(std::string_view path) const;
     [[nodiscard]] const std::string& file_name(std::size_t file) const { return files_[file].name; }
     [[nodiscard]] const std::filesystem::path& directory(std::size_t file) const {
         return files_[file].directory;

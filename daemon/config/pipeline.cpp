@@ -293,14 +293,15 @@ std::span<const Key<Errors>> retry_keys() { return retry_table; }
 std::span<const Key<Errors>> restart_keys() { return restart_table; }
 
 void read_pipeline(Context& context, const Node& node, const std::string& path, Pipeline& pipeline) {
-    const std::size_t errors_before = context.findings.error_count();
     read_section(context, node, path, pipeline_keys(), pipeline);
     if (!node.is_map()) return;
+    const std::string errors_path = join_path(path, "errors");
     if (const Node* const errors = node.find("errors");
-        errors != nullptr && context.findings.error_count() == errors_before) {
-        check_errors(context, *errors, join_path(path, "errors"), pipeline);
+        errors != nullptr && !context.findings.has_error_in(errors_path)) {
+        check_errors(context, *errors, errors_path, pipeline);
     }
-    if (const Node* const sink = node.find("sink")) {
+    // Without any plugin each would be called unknown.
+    if (const Node* const sink = node.find("sink"); sink != nullptr && !context.findings.has_error_in("pluginDir")) {
         read_sink(context, *sink, join_path(path, "sink"), pipeline);
     }
 }

@@ -218,13 +218,17 @@ void read_source(Context& context, const Node& node, const std::string& path, So
         }
         return true;
     };
-    const std::size_t errors_before = context.findings.error_count();
     read_section(context, node, path, source_keys(), source, take_kafka);
     if (!node.is_map()) return;
     check_subscription(context, node, path);
-    if (context.findings.error_count() > errors_before) return;
-    check_limits(context, node, path, source);
-    if (const Node* const starting = node.find("startingOffsets")) {
+    const auto is_good = [&](std::string_view key) {
+        return !context.findings.has_error_in(join_path(path, key));
+    };
+    if (is_good("minOffsetsPerTrigger") && is_good("maxOffsetsPerTrigger")) check_limits(context, node, path, source);
+    const Node* const starting = node.find("startingOffsets");
+    const bool reads_known_topics = present(node, subscription_keys).size() == 1 &&
+                                    std::all_of(std::begin(subscription_keys), std::end(subscription_keys), is_good);
+    if (starting != nullptr && reads_known_topics && is_good("startingOffsets")) {
         check_starting_topics(context, *starting, join_path(path, "startingOffsets"), source);
     }
 }

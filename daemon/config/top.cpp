@@ -1,5 +1,7 @@
 // The keys outside the pipelines: where things are kept, what may be used, who may listen.
 
+#include <arpa/inet.h>
+
 #include "daemon/base/text.hpp"
 #include "daemon/config/machine.hpp"
 #include "daemon/config/sections.hpp"
@@ -21,12 +23,12 @@ std::optional<std::string> refuse_listen(std::string_view address) {
     const auto port = parse_int64(address.substr(colon + 1));
     if (!port || *port < 0 || *port > 65535) return "the port must be 0 to 65535";
     if (host.empty()) return "the address is missing; 0.0.0.0 and [::] are all addresses";
-    if (host.front() == '[' && host.back() == ']') return std::nullopt;
-    if (host.find(':') != std::string_view::npos) return "an IPv6 address stands in brackets";
-    constexpr std::string_view letters =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-    if (host.find_first_not_of(letters) != std::string_view::npos) return "not an address";
-    return std::nullopt;
+    const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    const std::string plain(is_bracketed ? host.substr(1, host.size() - 2) : host);
+    in6_addr parsed{};  // room for either
+    if (inet_pton(is_bracketed ? AF_INET6 : AF_INET, plain.c_str(), &parsed) == 1) return std::nullopt;
+    if (host.find(':') != std::string_view::npos && !is_bracketed) return "an IPv6 address stands in brackets";
+    return "not a numeric address; names are not resolved";
 }
 
 void set_listen(Context& context, const Value& value, Config& config) {
@@ -53,8 +55,7 @@ void set_http(Context& context, const Value& value, Config& config) {
     }
     read_section(context, node, value.path, http_keys(), config);
     const bool is_loopback = config.http_listen && (config.http_listen->starts_with("127.") ||
-                                                    config.http_listen->starts_with("[::1]") ||
-                                                    config.http_listen->starts_with("localhost:"));
+                                                    config.http_listen->starts_with("[::1]"));
     if (config.http_write == "open" && config.http_listen && !is_loopback) {
         context.findings.warning(node.at, join_path(value.path, "write"),
                                  "open lets everybody who reaches this address change pipelines");
@@ -76,7 +77,7 @@ constexpr Key<Config> top_table[] = {
       .type = Type::nested,
       .default_value = "{}",
       .form = "`off` or a map, see below",
-      .sentence = "The HTTP interface: Kafka Connect's REST contract, metrics, health."},
+      .sentence = "The HTTP interface: status, metrics, health."},
      set_http},
     {{.name = "controlSocket",
       .type = Type::path,

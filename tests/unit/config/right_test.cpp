@@ -164,6 +164,11 @@ TEST_CASE("the loader gets the plugin directory that counts, and its error is a 
     REQUIRE(loaded.findings.size() == 1);
     CHECK(to_string(loaded.findings[0]) ==
           "/etc/sluice/s.yaml:1:12: pluginDir: /etc/sluice/plugins: no such directory");
+    // What is wrong elsewhere is said beside it.
+    const Loaded more = load_text("pluginDir: plugins\n" + one_pipeline("subscribe: []"), "/etc/sluice/s.yaml",
+                                  test::options(), failing);
+    REQUIRE(more.findings.size() == 2);
+    CHECK(more.findings[1].path == "pipelines[0].source.subscribe");
 }
 
 TEST_CASE("topics are a list or, as in Spark, one text with commas") {
