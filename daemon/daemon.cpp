@@ -28,6 +28,7 @@
 #include "daemon/metrics_bridge.hpp"
 #include "daemon/pipeline/engine.hpp"
 #include "daemon/pipeline/run_on.hpp"
+#include "daemon/service/last_resort.hpp"
 #include "daemon/service/notify.hpp"
 
 namespace sluice {
@@ -180,6 +181,7 @@ class Daemon {
         stopping_ = true;
         log::info("stopping", {{"why", why}});
         notifier_.stopping();
+        last_resort_.arm(config_->shutdown_timeout + pipeline::sink_patience, [this] { return running(); });
         asio::co_spawn(io_, stop(), asio::detached);
     }
 
@@ -224,7 +226,13 @@ class Daemon {
             config_ = next;
         }
         plugins_ = std::move(read->plugins);
-        co_await engine_.reload(*next, plugins_);
+        const std::vector<std::string> leaving = co_await engine_.reload(*next, plugins_);
+        for (const std::string& late : leaving) {
+            const std::string text = "has not ended: its sink has not come back from a call, or a command is at its "
+                                     "checkpoint. What this configuration says of it holds once it has";
+            log::warning("reload: goes on without a pipeline", {{"pipeline", late}, {"reason", text}});
+            answer.findings.push_back({options_.config.string(), 0, 0, "pipeline '" + late + "'", text, false});
+        }
         log::info("reloaded", {{"pipelines", next->pipelines.size()}});
         answer.applied = true;
         co_return answer;
@@ -236,17 +244,17 @@ class Daemon {
         if (renames.empty()) co_return Result<void>{};
         std::vector<std::string> names;
         for (const Rename& rename : renames) names.push_back(rename.from);
-        Result<void> renamed = Error{ErrorCode::locked,
-                                     "the checkpoint of a pipeline that is renamed is being changed by a command: "
-                                     "reload again when that is done", true};
+        Result<void> renamed;
         {
             const auto holds = co_await engine_.end(names, config_->shutdown_timeout);
-            if (!holds.empty()) {
+            if (holds) {
                 renamed = co_await pipeline::run_on(router_pool_.get_executor(),
                                                     [&] { return carry_out(*store_, renames); });
+            } else {
+                renamed = holds.error();
             }
         }
-        if (!renamed) co_await engine_.reload(*config_, plugins_);
+        if (!renamed) (void)co_await engine_.reload(*config_, plugins_);
         co_return renamed;
     }
 
@@ -282,6 +290,16 @@ class Daemon {
         }
     }
 
+    /// [any thread]
+    [[nodiscard]] std::string running() const {
+        std::string names;
+        for (const pipeline::Summary& one : engine_.summaries()) {
+            const auto running = engine_.find(one.name);
+            if (running && !running->has_ended()) names += (names.empty() ? "" : ", ") + one.name;
+        }
+        return names.empty() ? "a command" : names;
+    }
+
     [[nodiscard]] std::string summary() const {
         std::map<std::string_view, int> counts;
         std::string trouble;
@@ -313,6 +331,7 @@ class Daemon {
     std::unique_ptr<control::Server> server_;
     bool stopping_ = false;
     bool reloading_ = false;
+    service::LastResort last_resort_;  ///< gone before the engine that it asks
 };
 
 }  // namespace

@@ -140,13 +140,13 @@ class Engine::Impl {
                 }};
     }
 
-    /// What a reload wanted to start while it was held.
+    /// What a reload wanted to start while it was held, or before its predecessor had ended.
     void spawn_waiting(const std::string& name) {
         std::optional<Waiting> waiting;
         {
             const std::lock_guard lock(mutex_);
             const auto found = waiting_.find(name);
-            if (found == waiting_.end() || held_.contains(name)) return;
+            if (found == waiting_.end() || held_.contains(name) || leaving_.contains(name)) return;
             waiting = std::move(found->second);
             waiting_.erase(found);
         }
@@ -157,8 +157,28 @@ class Engine::Impl {
 
     void ended() {
         --live_;
+        drop_left();
         idle_.cancel();
         tell_when_all_ended();
+    }
+
+    /// Of those that were let go of, the ones that have ended make room for those that come.
+    void drop_left() {
+        std::vector<std::string> left;
+        {
+            const std::lock_guard lock(mutex_);
+            for (auto name = leaving_.begin(); name != leaving_.end();) {
+                const auto running = running_.find(*name);
+                if (!running->second.pipeline->has_ended()) {
+                    ++name;
+                    continue;
+                }
+                running_.erase(running);
+                left.push_back(*name);
+                name = leaving_.erase(name);
+            }
+        }
+        for (const std::string& name : left) spawn_waiting(name);
     }
 
     /// One that is to be started once its checkpoint is let go of has not ended.
@@ -171,33 +191,41 @@ class Engine::Impl {
         all_ended_();
     }
 
-    using Pipelines = std::map<std::string, std::shared_ptr<Pipeline>>;
-
-    /// Asks them to end; aborts at `deadline` what has not.
-    void let_go(const Pipelines& leaving, asio::steady_timer& deadline) {
-        for (const auto& [name, pipeline] : leaving) {
-            log::info("reload: stopping", {{"pipeline", name}});
+    /// Asks pipelines to end, aborts after `timeout` those that have not, and gives up waiting some time after
+    /// that. Answers which still leave.
+    asio::awaitable<std::vector<std::string>> let_go(std::vector<std::string> names, Milliseconds timeout) {
+        std::vector<std::shared_ptr<Pipeline>> leaving;
+        {
+            const std::lock_guard lock(mutex_);
+            std::erase_if(names, [this](const std::string& name) { return !running_.contains(name); });
+            for (const std::string& name : names) {
+                leaving_.insert(name);
+                leaving.push_back(running_.at(name).pipeline);
+            }
+        }
+        for (const auto& pipeline : leaving) {
+            log::info("reload: stopping", {{"pipeline", pipeline->config().name}});
             pipeline->shut_down();
         }
-        deadline.async_wait([late = leaving](const boost::system::error_code& cancelled) {
+        asio::steady_timer deadline(io_, timeout);
+        deadline.async_wait([leaving](const boost::system::error_code& cancelled) {
             if (cancelled) return;
-            for (const auto& [name, pipeline] : late) pipeline->abort();
+            for (const auto& pipeline : leaving) pipeline->abort();
         });
-    }
-
-    /// Takes those that have ended out of `leaving`, and waits for one when there is none.
-    asio::awaitable<void> drop_ended(Pipelines& leaving) {
-        co_await wait_until([&leaving] {
-            return leaving.empty() || std::any_of(leaving.begin(), leaving.end(), [](const auto& entry) {
-                       return entry.second->has_ended();
-                   });
+        const auto is_over = std::make_shared<bool>(false);
+        asio::steady_timer patience(io_, timeout + sink_patience);
+        patience.async_wait([this, is_over](const boost::system::error_code& cancelled) {
+            if (cancelled) return;
+            *is_over = true;
+            idle_.cancel();
         });
-        std::erase_if(leaving, [this](const auto& entry) {
-            if (!entry.second->has_ended()) return false;
+        drop_left();
+        co_await wait_until([&] {
             const std::lock_guard lock(mutex_);
-            running_.erase(entry.first);
-            return true;
+            std::erase_if(names, [this](const std::string& name) { return !leaving_.contains(name); });
+            return names.empty() || *is_over;
         });
+        co_return names;
     }
 
     asio::awaitable<void> wait_until(std::function<bool()> condition) {
@@ -316,11 +344,12 @@ class Engine::Impl {
     mutable std::mutex mutex_;  ///< guards what other threads may look at
     std::map<std::string, Running> running_;
     std::set<std::string> held_;
+    std::set<std::string> leaving_;  ///< of those that run: let go of, and not ended yet
     struct Waiting {
         config::Pipeline config;
         std::shared_ptr<const sink::Plugin> plugin;
     };
-    std::map<std::string, Waiting> waiting_;  ///< to be started once they are not held
+    std::map<std::string, Waiting> waiting_;  ///< to be started once nobody holds them, and their predecessors have ended
     std::function<void(const Summary&, const checkpoints::Commit*)> observer_;
 };
 
@@ -337,66 +366,71 @@ void Engine::start(const config::Config& config, const Plugins& plugins) {
 }
 
 /// Pipelines that leave are seen, and can be aborted, until they have ended; one that comes waits only for
-/// its own predecessor. One whose checkpoint is being changed comes when that is done.
-asio::awaitable<void> Engine::reload(const config::Config& config, const Plugins& plugins) {
+/// its own predecessor, and where its checkpoint is being changed.
+asio::awaitable<std::vector<std::string>> Engine::reload(const config::Config& config, const Plugins& plugins) {
     impl_->changing_ = true;
     impl_->history_ = {config.history_age, config.history_size};
     impl_->share(config);
-    std::map<std::string, const config::Pipeline*> coming;
-    for (const auto& pipeline : config.pipelines) coming[pipeline.name] = &pipeline;
-    std::map<std::string, std::shared_ptr<Pipeline>> leaving;
+    std::vector<const config::Pipeline*> coming;
+    std::vector<std::string> leaving;
     {
         const std::lock_guard lock(impl_->mutex_);
         impl_->waiting_.clear();
+        std::set<std::string> same;
         for (const auto& [name, running] : impl_->running_) {
-            const auto found = coming.find(name);
-            const bool same = found != coming.end() && *found->second == running.config;
-            if (same && !running.pipeline->has_ended()) {
-                coming.erase(found);
+            if (impl_->leaving_.contains(name)) continue;  // it was told, and its sink does not come back
+            const bool goes_on = !running.pipeline->has_ended() &&
+                                 std::find(config.pipelines.begin(), config.pipelines.end(), running.config) !=
+                                     config.pipelines.end();
+            if (goes_on) {
+                same.insert(name);
             } else {
-                leaving[name] = running.pipeline;
+                leaving.push_back(name);
+            }
+        }
+        for (const auto& pipeline : config.pipelines) {
+            if (same.contains(pipeline.name)) continue;
+            if (impl_->running_.contains(pipeline.name)) {
+                impl_->waiting_[pipeline.name] = {pipeline, plugins.at(pipeline.sink.plugin)};
+            } else {
+                coming.push_back(&pipeline);
             }
         }
     }
-    asio::steady_timer deadline(impl_->io_, config.shutdown_timeout);
-    impl_->let_go(leaving, deadline);
-    for (;;) {
-        std::erase_if(coming, [&](const auto& entry) {
-            if (impl_->stopping_ || leaving.contains(entry.first)) return false;
-            log::info("reload: starting", {{"pipeline", entry.first}});
-            impl_->spawn(*entry.second, plugins.at(entry.second->sink.plugin));
-            return true;
-        });
-        if (leaving.empty()) break;
-        co_await impl_->drop_ended(leaving);
+    for (const config::Pipeline* const pipeline : coming) {
+        if (impl_->stopping_) break;
+        log::info("reload: starting", {{"pipeline", pipeline->name}});
+        impl_->spawn(*pipeline, plugins.at(pipeline->sink.plugin));
     }
-    deadline.cancel();
+    co_await impl_->let_go(std::move(leaving), config.shutdown_timeout);
     impl_->changing_ = false;
     // The last one may have while others were let go of.
     if (!config.pipelines.empty()) impl_->tell_when_all_ended();
+    const std::lock_guard lock(impl_->mutex_);
+    co_return std::vector<std::string>(impl_->leaving_.begin(), impl_->leaving_.end());
 }
 
-asio::awaitable<std::vector<std::shared_ptr<const void>>> Engine::end(const std::vector<std::string>& names,
-                                                                      Milliseconds timeout) {
+asio::awaitable<Result<std::vector<std::shared_ptr<const void>>>> Engine::end(const std::vector<std::string>& names,
+                                                                              Milliseconds timeout) {
     impl_->changing_ = true;
-    Impl::Pipelines leaving;
     {
         const std::lock_guard lock(impl_->mutex_);
-        for (const std::string& name : names) {
-            impl_->waiting_.erase(name);
-            if (const auto found = impl_->running_.find(name); found != impl_->running_.end()) {
-                leaving[name] = found->second.pipeline;
-            }
-        }
+        for (const std::string& name : names) impl_->waiting_.erase(name);
     }
-    asio::steady_timer deadline(impl_->io_, timeout);
-    impl_->let_go(leaving, deadline);
-    while (!leaving.empty()) co_await impl_->drop_ended(leaving);
-    deadline.cancel();
+    const auto late = co_await impl_->let_go(names, timeout);
+    if (!late.empty()) {
+        co_return Error{ErrorCode::locked,
+                        "pipeline '" + late.front() + "' has not ended: its sink has not come back from a call, or a command "
+                        "is at its checkpoint. Reload again when it has, or restart the daemon", true};
+    }
     std::vector<std::shared_ptr<const void>> holds;
     for (const std::string& name : names) {
         auto hold = impl_->hold(name);
-        if (!hold) co_return std::vector<std::shared_ptr<const void>>{};
+        if (!hold) {
+            co_return Error{ErrorCode::locked,
+                            "the checkpoint of pipeline '" + name + "', which is renamed, is being changed by a "
+                            "command: reload again when that is done", true};
+        }
         holds.push_back(std::move(hold));
     }
     co_return holds;

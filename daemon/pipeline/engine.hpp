@@ -18,6 +18,9 @@ namespace sluice::pipeline {
 
 using Plugins = std::map<std::string, std::shared_ptr<const sink::Plugin>>;
 
+/// How long a sink may take to come back once its pipeline was aborted: what sink.h says of `stopping`.
+inline constexpr Milliseconds sink_patience{10'000};
+
 /// Confined to the io_context's thread, but for statuses(), summaries(), find() and hold(), which are safe from any.
 class Engine {
  public:
@@ -31,13 +34,15 @@ class Engine {
 
     /// Makes the running pipelines those of `config`: new ones start, removed ones stop (their
     /// checkpoints stay), changed ones stop after their running batch and start again. Unchanged ones
-    /// do not notice. Ends when that is done.
-    boost::asio::awaitable<void> reload(const config::Config& config, const Plugins& plugins);
+    /// do not notice. Batches that run on are aborted after shutdownTimeout. Ends when that is done, or when a
+    /// sink has not come back for as long as one may take after that (10 s): answers the names of those that
+    /// still leave. Each of them that is to go on starts once it has ended.
+    boost::asio::awaitable<std::vector<std::string>> reload(const config::Config& config, const Plugins& plugins);
     /// Ends the pipelines of these names, as reload() does with those that are removed, so that their
     /// checkpoints can be given other names; a reload follows. They stay held while what is returned is kept.
-    /// Nothing is returned when somebody holds one of them.
-    boost::asio::awaitable<std::vector<std::shared_ptr<const void>>> end(const std::vector<std::string>& names,
-                                                                         Milliseconds timeout);
+    /// Errors: `locked` where somebody holds one of them, or one does not end.
+    boost::asio::awaitable<Result<std::vector<std::shared_ptr<const void>>>> end(const std::vector<std::string>& names,
+                                                                                 Milliseconds timeout);
 
     /// Starts nothing new; gives running batches `timeout` to commit, then aborts the rest. Ends when
     /// every pipeline has ended. A second call aborts at once.

@@ -188,11 +188,7 @@ asio::awaitable<void> Pipeline::Impl::run() {
         const bool keeps_sink =
             wanted_ == checkpoints::RunState::paused && !shutting_down_ && !restart_wanted_ && !state_.unfinished;
         if (!keeps_sink || (!done && done.error().code != ErrorCode::stopping)) {
-            co_await close_sink();
-            if (source_) {
-                co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
-                source_.reset();
-            }
+            co_await close_ends();
         }
         if (shutting_down_) break;
         if (done && *done) {
@@ -208,6 +204,7 @@ asio::awaitable<void> Pipeline::Impl::run() {
             publish();
             const auto left = wanted_;
             while (!shutting_down_ && wanted_ == left && !restart_wanted_) co_await wake_->wait(Alarm::never);
+            if (restart_wanted_) co_await close_ends();
             co_await leave_rest();
             continue;
         }
@@ -239,11 +236,7 @@ asio::awaitable<void> Pipeline::Impl::run() {
             exit_code_ = 0;
         }
     }
-    co_await close_sink();
-    if (source_) {
-        co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
-        source_.reset();
-    }
+    co_await close_ends();
     publish();
     Rest moving = Rest::none;
     rest_.compare_exchange_strong(moving, Rest::resting);
@@ -268,10 +261,14 @@ Pipeline::~Pipeline() = default;
 asio::awaitable<void> Pipeline::run() { return impl_->run(); }
 const asio::strand<asio::any_io_executor>& Pipeline::strand() const { return impl_->strand_; }
 void Pipeline::shut_down() {
-    impl_->stopping_ = true;
-    impl_->request([impl = impl_.get()] { impl->shutting_down_ = true; });
+    impl_->request([impl = impl_.get()] {
+        impl->shutting_down_ = true;
+        // A batch under way is still to commit; what waits for a target without one is not.
+        if (!impl->summary().batch_id) impl->stopping_ = true;
+    });
 }
 void Pipeline::abort() {
+    impl_->stopping_ = true;
     impl_->abort_.request_stop();
     shut_down();
 }

@@ -118,7 +118,8 @@ class Pipeline::Impl {
     asio::awaitable<Result<bool>> session();
     asio::awaitable<Result<void>> open();
     asio::awaitable<Result<void>> open_sink();
-    asio::awaitable<void> close_sink();
+    /// The sink, and the clients that the source keeps.
+    asio::awaitable<void> close_ends();
     /// What a first start was counted from, when it may serve the first trigger; gone afterwards.
     std::optional<std::vector<plan::PartitionFacts>> take_first_facts(
         const std::map<plan::TopicPartition, plan::Position>& known);

@@ -155,9 +155,11 @@ asio::awaitable<Result<void>> Pipeline::Impl::open_sink() {
     co_return Result<void>{};
 }
 
-asio::awaitable<void> Pipeline::Impl::close_sink() {
-    if (!sink_) co_return;
-    (void)co_await run_on(env_.workers, [this]() -> Result<void> { return sink_.reset(), Result<void>{}; });
+asio::awaitable<void> Pipeline::Impl::close_ends() {
+    if (sink_) (void)co_await run_on(env_.workers, [this]() -> Result<void> { return sink_.reset(), Result<void>{}; });
+    if (!source_) co_return;
+    co_await look_up([this]() -> Result<void> { return source_->release(), Result<void>{}; });
+    source_.reset();
 }
 
 }  // namespace sluice::pipeline

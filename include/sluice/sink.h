@@ -149,8 +149,8 @@ typedef struct sluice_host {
      * most sinks never look. Valid until that call returns. [in call] */
     sluice_headers (*headers)(const struct sluice_host* host, const sluice_record* record);
 
-    /* Nonzero once the pipeline is being stopped: a long wait should end with RETRY, within 10 s, since
-     * the daemon leaves without those who don't. [any] */
+    /* Nonzero once the pipeline is being stopped, for a batch under way when it is aborted (shutdownTimeout):
+     * a long wait should end with RETRY, within 10 s, since the daemon leaves without those who don't. [any] */
     int32_t (*stopping)(const struct sluice_host* host);
 
     /* Names a record of the begun batch that the target refused after it had been taken: an

@@ -176,3 +176,62 @@ TEST_CASE("sinks that hang at once, on every worker each was given, hold up no o
         CHECK(daemon.log().find("batch committed pipeline=" + name) == std::string::npos);
     }
 }
+
+TEST_CASE("what never comes back keeps neither reloads nor SIGTERM waiting, and its batch is run again") {
+    Kafka& kafka = Kafka::real();
+    const WorkFolder folder("hang-for-ever");
+    const std::string topic = Kafka::unique("hang-for-ever");
+    kafka.create_topic(topic, 1);
+    kafka.produce_numbers(topic, 0, 5'000);
+    const auto plugins = folder.path() / "plugins";
+    std::filesystem::create_directory(plugins);
+    for (const std::string file : {"tests/plugins/slow.so", "lib/sluice/file.so"}) {
+        std::filesystem::copy(std::filesystem::path(SLUICE_TEST_BINARY_DIR) / file, plugins);
+    }
+    const auto yaml = [&](const std::string& trigger, const std::string& hold) {
+        std::string pipelines;
+        for (const std::string name : {"hanging", "neighbour"}) {
+            PipelineYaml pipeline;
+            pipeline.name = name;
+            pipeline.topics = {topic};
+            pipeline.trigger = trigger;
+            if (name == "hanging") pipeline.sink = "plugin: slow\nholdWrite: " + hold + "\n";
+            if (name == "neighbour") pipeline.out = folder.path() / "out";
+            pipeline.extra = "stalledAfter: 1s\n";
+            pipelines += pipeline_yaml(kafka.bootstrap(), pipeline);
+        }
+        return "shutdownTimeout: 1s\npluginDir: " + plugins.string() + "\n" + config_yaml(folder.path(), pipelines);
+    };
+    const auto newest_batch = [&]() -> json::object {
+        const auto listed = run_command("sluice", {"batches", "list", "hanging", "--limit", "1", "--json", "--config",
+                                                   (folder.path() / "sluice.yaml").string()});
+        REQUIRE_MESSAGE(listed.code == 0, listed.err);
+        return json::parse(listed.out).at("batches").at(0).as_object();
+    };
+    DaemonProcess daemon(folder.path(), yaml("{ processingTime: 100ms }", "1h"));
+    daemon.start();
+    REQUIRE_MESSAGE(reaches(folder, "hanging", "STALLED"), daemon.log());
+    for (const std::string interval : {"200ms", "300ms"}) {
+        CAPTURE(interval);
+        std::ofstream(folder.path() / "sluice.yaml") << yaml("{ processingTime: " + interval + " }", "1h");
+        const CommandResult reload =
+            run_command("sluice", {"reload", "--config", (folder.path() / "sluice.yaml").string()});
+        CHECK_MESSAGE(reload.code == 0, reload.err);
+        CHECK_MESSAGE(reload.out.find("pipeline 'hanging': has not ended: its sink has not come back") != std::string::npos, reload.out);
+        CHECK(reaches(folder, "neighbour", "CAUGHT_UP"));
+    }
+    daemon.signal(SIGTERM);
+    const auto ended = daemon.wait();
+    REQUIRE(ended);
+    CHECK_MESSAGE(ended->code == 1, daemon.log());
+    CHECK_MESSAGE(daemon.log().find("waits_for=hanging") != std::string::npos, daemon.log());
+    CHECK(newest_batch().at("state") == "planned");
+
+    daemon.set_yaml(yaml("availableNow", "0ms"));
+    daemon.start();
+    const auto through = daemon.wait();
+    REQUIRE(through);
+    CHECK_MESSAGE(through->code == 0, daemon.log());
+    CHECK(newest_batch().at("state") == "committed");
+    CHECK(difference(visible_in_kafka(kafka.bootstrap(), {topic}), delivered_in(folder.path() / "out")) == "");
+}

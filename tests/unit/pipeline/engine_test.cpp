@@ -54,7 +54,7 @@ TEST_CASE("a reload starts no pipeline whose checkpoint is being changed, and do
     orders.source.subscription = config::Topics{{"orders"}};
     config.pipelines = {orders};
     bool reloaded = false;
-    boost::asio::co_spawn(io, engine.reload(config, plugins), [&](std::exception_ptr) { reloaded = true; });
+    boost::asio::co_spawn(io, engine.reload(config, plugins), [&](std::exception_ptr, const std::vector<std::string>&) { reloaded = true; });
     REQUIRE(run_until(io, [&] { return reloaded; }));
     CHECK_FALSE(engine.find("orders"));
 

@@ -165,6 +165,7 @@ struct FakeTarget {
     std::vector<std::string> calls;
     std::function<sink::Reply(const std::string& call)> answer;  ///< asked first at every call
     std::function<sink::WriteReply(const sluice_record&)> write;
+    std::atomic<const std::atomic<bool>*> stopping{nullptr};  ///< what the last sink opened was given; its pipeline's
     std::set<std::int64_t> bad;  ///< offsets that are refused, as `refusal` says
     std::int32_t refusal = SLUICE_REJECT_WHICH;
     std::string refused_late;  ///< "close_writer" or "commit": they are taken first, and refused there
@@ -308,7 +309,8 @@ class FakePlugin final : public sink::Plugin {
     const std::filesystem::path& file() const override { return file_; }
     Result<void> check(const std::string&, const sink::Settings&) const override { return {}; }
     sink::OpenReply open(const sink::SinkContext& context, const sink::Settings&,
-                         const std::atomic<bool>&) const override {
+                         const std::atomic<bool>& stopping) const override {
+        target_.stopping = &stopping;
         sink::Reply reply = target_.ask("open " + context.receipt.value_or("without receipt"));
         if (reply.status != sink::Status::ok) return {reply, nullptr};
         return {reply, std::make_unique<FakeSink>(target_)};

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "tests/unit/pipeline/world.hpp"
@@ -67,6 +68,62 @@ TEST_CASE("a pipeline that is held stays at rest, whatever is due or asked of it
     });
     CHECK(stage == over);
     CHECK(world.target.visible == world.everything());
+}
+
+TEST_CASE("a pause keeps the sink open; a restart of a paused pipeline has it opened anew at the resume") {
+    for (const bool restarts : {false, true}) {
+        CAPTURE(restarts);
+        World world;
+        world.config.trigger = {config::TriggerKind::processing_time, 5ms};
+        world.kafka.set("orders", 0, 0, 12);
+        enum { before, resumed, over } stage = before;
+        world.run([&](Pipeline& pipeline) {
+            const State now = pipeline.status().state;
+            if (stage == before && now == State::caught_up) {
+                pipeline.set_run_state(checkpoints::RunState::paused);
+            } else if (stage == before && now == State::paused) {
+                if (restarts) pipeline.restart();
+                pipeline.set_run_state(checkpoints::RunState::running);
+                stage = resumed;
+            } else if (stage == resumed && now == State::caught_up) {
+                pipeline.shut_down();
+                stage = over;
+            }
+        });
+        CHECK(stage == over);
+        const auto& calls = world.target.calls;
+        CHECK(std::count_if(calls.begin(), calls.end(), [](const auto& call) { return call.starts_with("open "); }) ==
+              (restarts ? 2 : 1));
+    }
+}
+
+TEST_CASE("a sink is told to hurry when its batch is aborted, not while that may still commit") {
+    for (const bool aborts : {false, true}) {
+        CAPTURE(aborts);
+        World world;
+        world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+        world.kafka.set("orders", 0, 0, 5);
+        std::atomic<bool> reading{false};
+        std::atomic<bool> goes_on{false};
+        world.kafka.before_read = [&](const plan::PlannedRange&) -> Result<void> {
+            reading = true;
+            while (!goes_on) std::this_thread::sleep_for(1ms);
+            return {};
+        };
+        int looks = 0;
+        world.run([&](Pipeline& pipeline) {
+            if (!reading) return;
+            if (looks == 0) pipeline.shut_down();
+            if (++looks == 20) {
+                CHECK_FALSE(*world.target.stopping.load());
+                if (aborts) pipeline.abort();
+                CHECK(*world.target.stopping.load() == aborts);
+                goes_on = true;
+            }
+        });
+        CHECK(looks >= 20);
+        if (!aborts) CHECK(world.target.visible == world.everything());
+    }
 }
 
 TEST_CASE("a pipeline that failed by data loss, configuration or another owner waits for a person") {
