@@ -299,10 +299,10 @@ Result<void> Driver::survive_outage(const Planned& planned, const std::vector<St
                                     std::size_t count) {
     SLUICE_TRY(const Attempt reached, attempt(planned, std::span(steps).first(count)));
     if (reached == Attempt::partial) {
-        SLUICE_CHECK(run_shell(*options.down));
+        SLUICE_CHECK(run_apart(*options.down));
         const auto failed = attempt(planned, std::span(steps).subspan(count));
         if (failed) ignore_error(abort(planned), "begin() has to find what it could not remove");
-        SLUICE_CHECK(run_shell(*options.up));
+        SLUICE_CHECK(run_apart(*options.up));
         if (!failed) return with_context("while the target was away", failed.error());
         if (*failed == Attempt::committed) {
             find({Proof::exactly_once,
@@ -358,13 +358,17 @@ Result<void> Driver::rerun(const Planned& planned) {
 }
 
 Result<void> Driver::give_up(const Planned& planned) {
-    SLUICE_CHECK(open());
-    SLUICE_TRY(const Attempt reached, attempt(planned, std::vector<Step>{{Op::begin, 0, 0, 0}}));
+    Attempt reached = Attempt::again;
+    for (int attempts = 1; reached == Attempt::again; ++attempts) {
+        if (attempts > attempts_max) return broken(last_answer_);
+        if (attempts > 1) std::this_thread::sleep_for(backoff(attempts - 1));
+        SLUICE_CHECK(open());
+        SLUICE_TRY(reached, attempt(planned, std::vector<Step>{{Op::begin, 0, 0, 0}}));
+    }
     if (reached == Attempt::committed) {
         store(planned);
         return {};
     }
-    if (reached == Attempt::again) return broken(last_answer_);
     SLUICE_CHECK(abort(planned));
     for (const sink::Range& range : planned.batch.ranges) {
         auto& position = positions_.at({range.topic, range.partition});

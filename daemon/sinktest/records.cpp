@@ -69,22 +69,24 @@ using Change = std::function<void(TestRecord&)>;
 /// Each oddity alone, on an ordinary record.
 std::vector<Change> oddities(const RecordId& id, bool json_values) {
     std::vector<Change> all;
+    // A target that has one row for each key shows all of them only where they differ.
+    const std::string own = json_values ? to_string(id) : "";
     for (const std::string& text : odd_texts()) {
         all.emplace_back([&text, &id, json_values](TestRecord& record) {
             record.value = json_values ? self_portrait(id, text) : text;
         });
         if (text.size() < huge_bytes)
-            all.emplace_back([&text](TestRecord& record) { record.key = text; });
+            all.emplace_back([&text, own](TestRecord& record) { record.key = text + own; });
     }
     for (const std::string& bytes : odd_bytes()) {
         if (!json_values) all.emplace_back([&bytes](TestRecord& record) { record.value = bytes; });
-        all.emplace_back([&bytes](TestRecord& record) { record.key = bytes; });
+        all.emplace_back([&bytes, own](TestRecord& record) { record.key = bytes + own; });
         all.emplace_back([&bytes](TestRecord& record) { record.headers = {{"raw", bytes}}; });
     }
     if (!json_values) all.emplace_back([](TestRecord& record) { record.value.reset(); });
     all.emplace_back([](TestRecord& record) { record.key.reset(); });
     all.emplace_back([](TestRecord& record) {
-        record.headers = {{"same", "1"}, {"same", std::nullopt}, {"", ""}, {"same", "\0"s}};
+        record.headers = {{"same", "1"}, {"same", std::nullopt}, {"", ""}, {"same", "\0"s}, {"\xFF\xFE", "no text"}};
     });
     all.emplace_back([](TestRecord& record) {
         for (int i = 0; i < 300; ++i) record.headers.emplace_back("h" + std::to_string(i), "v");

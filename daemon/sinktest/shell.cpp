@@ -8,9 +8,10 @@
 #include <cstring>
 
 namespace sluice::sinktest {
+namespace {
 
-Result<std::string> run_shell(const std::string& command) {
-    FILE* const pipe = ::popen(command.c_str(), "re");
+Result<std::string> run(const std::string& script, const std::string& command) {
+    FILE* const pipe = ::popen(script.c_str(), "re");
     if (pipe == nullptr) {
         return Error{ErrorCode::failed, "cannot run `" + command + "`: " + std::strerror(errno)};
     }
@@ -26,6 +27,15 @@ Result<std::string> run_shell(const std::string& command) {
                      (WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
                                           : "exit code " + std::to_string(WEXITSTATUS(status))) +
                      " and not with 0"};
+}
+
+}  // namespace
+
+Result<std::string> run_shell(const std::string& command) { return run(command, command); }
+
+Result<void> run_apart(const std::string& command) {
+    SLUICE_CHECK(run("exec >&2\n" + command, command));
+    return {};
 }
 
 }  // namespace sluice::sinktest

@@ -36,7 +36,7 @@ std::string remedy(int error, const std::string& path, std::uint64_t wanted) {
                             "or lower `rollSize`";
         case EROFS:
             return "under systemd, add the directory to ReadWritePaths= of the unit "
-                   "(systemctl edit sluiced); otherwise the file system is mounted read-only";
+                   "(systemctl edit sluice); otherwise the file system is mounted read-only";
         case EACCES:
         case EPERM:
             return "user " + std::to_string(::geteuid()) + ", group " + std::to_string(::getegid()) +

@@ -44,21 +44,25 @@ void append_hex(std::string& out, std::string_view bytes) {
     }
 }
 
-/// [["name", "value"], …]; a value that is no text, or has a NUL, which jsonb cannot hold, is
-/// {"base64": …}.
+/// {"base64": …} where they are no text, or have a NUL, which jsonb cannot hold.
+void append_bytes(std::string& out, std::string_view bytes) {
+    if (bytes.find('\0') == std::string_view::npos && append_json_string(out, bytes_of(bytes))) return;
+    out += "{\"base64\":\"";
+    append_base64(out, bytes_of(bytes));
+    out += "\"}";
+}
+
+/// [["name", "value"], …]
 void append_headers(std::string& out, Headers headers) {
     out += '[';
     for (const Header header : headers) {
         out += out.back() == '[' ? "[" : ",[";
-        if (!append_json_string(out, bytes_of(header.name))) out += "null";
+        append_bytes(out, header.name);
         out += ',';
-        if (!header.value) {
+        if (header.value) {
+            append_bytes(out, *header.value);
+        } else {
             out += "null";
-        } else if (header.value->find('\0') != std::string_view::npos ||
-                   !append_json_string(out, bytes_of(*header.value))) {
-            out += "{\"base64\":\"";
-            append_base64(out, bytes_of(*header.value));
-            out += "\"}";
         }
         out += ']';
     }

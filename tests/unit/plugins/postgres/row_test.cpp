@@ -117,12 +117,13 @@ TEST_CASE("headers are a JSON array of pairs; what is no text is base64") {
         {SLUICE_STRING("trace"), raw("a\"1")},
         {SLUICE_STRING("none"), raw(std::nullopt)},
         {SLUICE_STRING("raw"), raw(bytes)},
+        {SLUICE_STRING("\xFF"), raw("name")},
     };
     const Encoded made = encode(R"({"h":"headers"})", record_of("k", "v"), {},
                                 {raw_headers.data(), raw_headers.size()});
     // COPY's escape doubles the backslash of JSON's.
     CHECK(made.text ==
-          "[[\"trace\",\"a\\\\\"1\"],[\"none\",null],[\"raw\",{\"base64\":\"/wA=\"}]]\n");
+          "[[\"trace\",\"a\\\\\"1\"],[\"none\",null],[\"raw\",{\"base64\":\"/wA=\"}],[{\"base64\":\"/w==\"},\"name\"]]\n");
     CHECK(encode(R"({"h":"headers"})", record_of("k", "v")).text == "[]\n");
 }
 
