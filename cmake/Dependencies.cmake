@@ -2,7 +2,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-# librdkafka older than 2.3 stalls for a second whenever its queue was full. Where the system's is
+# 2.8 is the oldest librdkafka that is tested (before 2.3 it stalls for a second whenever its queue was full). Where the system's is
 # older, `./run deps` builds a newer one into build/deps.
 if(EXISTS ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/.complete)
     set(ENV{PKG_CONFIG_PATH} "${CMAKE_SOURCE_DIR}/build/deps/librdkafka/lib/pkgconfig:$ENV{PKG_CONFIG_PATH}")
@@ -12,7 +12,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/build/deps/librdkafka/.complete)
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/sluice/private)
     set(SLUICE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/sluice/private")
 endif()
-pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.3)
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.8)
 
 find_package(Boost 1.81 REQUIRED COMPONENTS json program_options)
 find_package(yaml-cpp REQUIRED CONFIG)

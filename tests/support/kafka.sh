@@ -12,7 +12,7 @@ version=4.1.1
 say() { printf 'kafka: %s\n' "$*" >&2; }
 
 fetch() { # DIR [ARTIFACT…]
-    local dir=$1 artifact dependencies=''; shift
+    local dir artifact dependencies=''; dir=$(realpath -m "$1"); shift
     for artifact in "${@:-kafka_2.13}"; do
         dependencies+="<dependency><groupId>org.apache.kafka</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
     done
