@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t many = 10'000;
 
-const Option execute{"--execute", "", "do it; without this only what would change is shown"};
-const Option dry_run{"--dry-run", "", "show what would change and do nothing (the default)"};
+const Option execute_option{"--execute", "", "do it; without this only what would change is shown"};
+const Option dry_run_option{"--dry-run", "", "show what would change and do nothing (the default)"};
 const Option plugin_dir{"--plugin-dir", "DIR", "where plugins are, when the configuration names none"};
 
 }  // namespace
@@ -38,10 +38,10 @@ std::span<const Command> commands() {
           {"--replay-id", "ID", "its name is PIPELINE.replay-ID (FIRST-LAST); the same name goes on"},
           {"--state", "DIR", "what is done so far (beside SINK.yaml)"},
           {"--skip-lost", "", "deliver what is left where Kafka no longer retains all"},
-          execute, dry_run},
+          execute_option, dry_run_option},
          "deliver recorded batches again, into another sink; exit code 2 when the books differ",
          run_batches_replay},
-        {"batches replan", "PIPELINE", 1, 1, {execute, dry_run},
+        {"batches replan", "PIPELINE", 1, 1, {execute_option, dry_run_option},
          "give up the batch that has no outcome, unless the sink has it already, and plan its offsets anew",
          run_batches_replan},
         {"verify", "[PIPELINE…]", 0, many,
@@ -51,7 +51,7 @@ std::span<const Command> commands() {
          "something is wrong",
          run_verify},
         {"offsets get", "PIPELINE", 1, 1, {}, "the checkpointed positions", run_offsets_get},
-        {"offsets set", "PIPELINE TOPIC/PARTITION@OFFSET…", 2, many, {execute, dry_run},
+        {"offsets set", "PIPELINE TOPIC/PARTITION@OFFSET…", 2, many, {execute_option, dry_run_option},
          "move partitions to given offsets", run_offsets_set},
         {"offsets reset", "PIPELINE [TOPIC[/PARTITION]…]", 1, many,
          {{"--to-earliest", "", "to the first offset there is"},
@@ -59,13 +59,13 @@ std::span<const Command> commands() {
           {"--to-datetime", "TIME", "to the first record at or after 2026-11-01T08:00:00Z"},
           {"--to-starting-offsets", "", "to what startingOffsets says now"},
           {"--shift-by", "COUNT", "so many offsets on, or back when negative"},
-          execute, dry_run},
+          execute_option, dry_run_option},
          "move all partitions, or those named", run_offsets_reset},
-        {"offsets skip", "PIPELINE TOPIC/PARTITION@OFFSET", 2, 2, {execute, dry_run},
+        {"offsets skip", "PIPELINE TOPIC/PARTITION@OFFSET", 2, 2, {execute_option, dry_run_option},
          "step over exactly one record", run_offsets_skip},
         {"losses list", "[PIPELINE…]", 0, many, {},
          "data that could not be read any more; exit code 2 when some is not accepted", run_losses_list},
-        {"losses accept", "PIPELINE", 1, 1, {execute, dry_run},
+        {"losses accept", "PIPELINE", 1, 1, {execute_option, dry_run_option},
          "record that data is lost, and go on after it", run_losses_accept},
         {"plugins", "[NAME]", 0, 1, {plugin_dir}, "the sink plugins there are, or one with its options",
          run_plugins},
@@ -92,7 +92,7 @@ std::span<const Command> commands() {
          run_reload},
         {"logs level", "[LEVEL]", 0, 1, {}, "show or set the daemon's log level: debug, info, warning, error",
          run_logs_level},
-        {"forget", "PIPELINE", 1, 1, {execute, dry_run},
+        {"forget", "PIPELINE", 1, 1, {execute_option, dry_run_option},
          "remove the checkpoints of a pipeline that is no longer configured", run_forget}};
     return all;
 }

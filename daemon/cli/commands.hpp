@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/result.hpp"
@@ -47,6 +48,9 @@ struct Invocation {
     [[nodiscard]] bool has(const std::string& option) const { return options.contains(option); }
     [[nodiscard]] std::optional<std::string> value(const std::string& option) const;
 };
+
+/// What is wrong with the words of a command line, and which would be right.
+inline Error usage(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
 
 /// `arguments` without the program's name. "--" ends options; "--name=value" is accepted.
 /// Errors: `invalid_argument` naming the word, and the nearest one that is known.

@@ -7,10 +7,6 @@
 namespace sluice::cli {
 namespace {
 
-Error usage(std::string message) {
-    return Error{ErrorCode::invalid_argument, std::move(message)};
-}
-
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
     const auto meant = nearest(word, known);
     return meant ? "; did you mean '" + *meant + "'?" : "";

@@ -9,8 +9,6 @@
 namespace sluice::cli {
 namespace {
 
-Error usage(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
-
 /// --execute; a dry run is the default, and both together are a contradiction.
 Result<bool> executes(const Session& session) {
     const bool execute = session.invocation().has("--execute");

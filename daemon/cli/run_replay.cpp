@@ -16,8 +16,6 @@
 namespace sluice::cli {
 namespace {
 
-Error usage(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
-
 /// Which batches the words mean: "orders/812..815", or "orders" with --from, --until.
 Result<operations::History> wanted_history(Session& session) {
     const std::string& words = session.argument(0);

@@ -14,8 +14,6 @@
 namespace sluice::cli {
 namespace {
 
-Error usage(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
-
 Result<std::int64_t> number(const Session& session, const char* option, std::int64_t otherwise,
                             std::int64_t minimum, std::int64_t maximum) {
     const auto text = session.invocation().value(option);

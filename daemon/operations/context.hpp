@@ -13,7 +13,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
 #include "daemon/config/config.hpp"
-#include "daemon/pipeline/pipeline.hpp"
+#include "daemon/pipeline/source.hpp"
 #include "daemon/sink/plugin.hpp"
 
 namespace sluice::operations {
@@ -29,6 +29,9 @@ struct Context {
     const PluginFinder& find_plugin;  ///< for sinks that are asked about a batch, and never written to
     const Clock& clock;
 };
+
+/// What was asked for makes no sense: what, and what would.
+inline Error wrong(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
 
 /// Sources over Kafka whose consumers are never used. The factory keeps what they share alive.
 pipeline::SourceFactory look_up_sources();

@@ -11,8 +11,6 @@
 namespace sluice::operations {
 namespace {
 
-Error wrong(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
-
 Result<std::int64_t> integer(const json::value& value, const std::string& key) {
     boost::system::error_code not_a_number;
     const auto number = value.to_number<std::int64_t>(not_a_number);

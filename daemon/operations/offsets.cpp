@@ -17,8 +17,6 @@ namespace {
 using Positions = std::map<plan::TopicPartition, plan::Position>;
 using Facts = std::map<plan::TopicPartition, plan::PartitionFacts>;
 
-Error wrong(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message)}; }
-
 /// "orders/0": the form that commands take.
 std::string name_of(const plan::TopicPartition& tp) {
     return tp.topic + "/" + std::to_string(tp.partition);

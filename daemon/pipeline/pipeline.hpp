@@ -42,8 +42,6 @@ struct Environment {
     std::function<std::uint32_t()> random_seed = {};  ///< of the jitter; empty: the machine's
 };
 
-using SourceFactory = std::function<std::unique_ptr<Source>(const config::Pipeline&)>;
-
 /// Life: constructed, run() once, destroyed after run() has ended. Requests are safe from any thread;
 /// everything else of it is confined to its strand. A crash loses nothing that is not in the store.
 class Pipeline {

@@ -1,7 +1,9 @@
 #pragma once
 // The Kafka side of one pipeline as the engine sees it; simulated in tests.
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <stop_token>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "daemon/base/result.hpp"
+#include "daemon/config/config.hpp"
 #include "daemon/kafka/range_reader.hpp"
 #include "daemon/plan/planner.hpp"
 
@@ -74,5 +77,8 @@ class Source {
     /// The pipeline stops: idle consumers of it may go.
     virtual void release() = 0;
 };
+
+/// A pipeline's own, made where it starts.
+using SourceFactory = std::function<std::unique_ptr<Source>(const config::Pipeline&)>;
 
 }  // namespace sluice::pipeline

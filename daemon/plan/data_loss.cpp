@@ -23,16 +23,9 @@ constexpr std::array<std::pair<LossKind, std::string_view>, 7> kind_names{{
     {LossKind::new_starts_late, "new_starts_late"},
 }};
 
-bool has_topic(const Positions& positions, const std::string& topic) {
+bool has_position_in(const Positions& positions, const std::string& topic) {
     const auto first = positions.lower_bound({topic, std::numeric_limits<std::int32_t>::min()});
     return first != positions.end() && first->first.topic == topic;
-}
-
-bool has_topic(std::span<const PartitionFacts> facts, const std::string& topic) {
-    const auto first = std::lower_bound(
-        facts.begin(), facts.end(), topic,
-        [](const PartitionFacts& f, const std::string& t) { return f.topic_partition.topic < t; });
-    return first != facts.end() && first->topic_partition.topic == topic;
 }
 
 /// An id that is unknown on either side never counts as changed.
@@ -99,7 +92,7 @@ void begin(const PartitionFacts& facts, const Positions& positions, LossDecision
                                             .leader_epoch = facts.leader_epoch,
                                             .topic_id = facts.topic_id},
                                .is_new = true});
-    if (facts.earliest <= 0 || !has_topic(positions, facts.topic_partition.topic)) return;
+    if (facts.earliest <= 0 || !has_position_in(positions, facts.topic_partition.topic)) return;
     decision.losses.push_back({.topic_partition = facts.topic_partition,
                                .kind = LossKind::new_starts_late,
                                .topic_id = facts.topic_id,
@@ -116,6 +109,13 @@ std::string counted(const Loss& loss) {
 }
 
 }  // namespace
+
+bool has_topic(std::span<const PartitionFacts> facts, const std::string& topic) {
+    const auto first = std::lower_bound(
+        facts.begin(), facts.end(), topic,
+        [](const PartitionFacts& f, const std::string& t) { return f.topic_partition.topic < t; });
+    return first != facts.end() && first->topic_partition.topic == topic;
+}
 
 std::string_view name_of(LossKind kind) noexcept {
     for (const auto& [known, name] : kind_names) {

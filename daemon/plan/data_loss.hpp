@@ -95,6 +95,9 @@ void note_truncations(std::span<PartitionFacts> facts,
 std::int32_t epoch_before(std::int64_t end, std::int64_t last_offset, std::int32_t last_epoch,
                           std::int32_t current) noexcept;
 
+/// Whether the cluster has the topic; `facts` sorted by partition.
+bool has_topic(std::span<const PartitionFacts> facts, const std::string& topic);
+
 /// Compares what is checkpointed with what there is.
 ///
 /// Position below earliest: lost up to earliest, goes on there. Log cut below the position (known by

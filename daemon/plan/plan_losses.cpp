@@ -39,12 +39,6 @@ const PartitionFacts* find(std::span<const PartitionFacts> facts, const TopicPar
     return found != facts.end() && found->topic_partition == partition ? &*found : nullptr;
 }
 
-bool has_topic(std::span<const PartitionFacts> facts, const std::string& topic) {
-    return std::any_of(facts.begin(), facts.end(), [&](const PartitionFacts& fact) {
-        return fact.topic_partition.topic == topic;
-    });
-}
-
 }  // namespace
 
 PlanLosses decide_plan_losses(std::span<const PlannedRange> ranges,

@@ -1,4 +1,5 @@
 #include "daemon/sink/elf.hpp"
+#include "daemon/sink/wrong.hpp"
 
 #include <elf.h>
 #include <link.h>
@@ -60,9 +61,6 @@ std::string machine_name(std::uint16_t machine) {
     }
 }
 
-Error wrong(std::string message) {
-    return {ErrorCode::configuration, std::move(message)};
-}
 Error truncated() {
     return wrong("it is cut off: copy or build it again");
 }

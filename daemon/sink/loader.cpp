@@ -18,6 +18,7 @@
 #include "daemon/sink/elf.hpp"
 #include "daemon/sink/plugin.hpp"
 #include "daemon/sink/table.hpp"
+#include "daemon/sink/wrong.hpp"
 
 namespace sluice::sink {
 namespace {
@@ -26,9 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr char symbol_v1[] = "sluice_sink_plugin_v1";
 
-Error wrong(std::string message) {
-    return {ErrorCode::configuration, std::move(message)};
-}
 std::string text_of(int error_number) {
     return std::generic_category().message(error_number);
 }

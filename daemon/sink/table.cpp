@@ -8,6 +8,7 @@
 
 #include "daemon/base/text.hpp"
 #include "daemon/sink/adapter.hpp"
+#include "daemon/sink/wrong.hpp"
 
 namespace sluice::sink {
 namespace {
@@ -29,9 +30,6 @@ constexpr std::size_t sentence_bytes_max = 1024;  // sentences, lists of choices
 
 const char* const rebuild = "build the plugin again with the sluice/sink.h of this version";
 
-Error wrong(std::string message) {
-    return {ErrorCode::configuration, std::move(message)};
-}
 
 /// A text of the table, copied. `what` names it in errors.
 Result<std::string> text(const std::string& what, sluice_string raw, std::size_t bytes_max) {

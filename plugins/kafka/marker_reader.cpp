@@ -10,7 +10,7 @@ namespace sluice::plugins::kafka {
 namespace {
 
 /// Coordinators load, move, and end transactions.
-constexpr std::chrono::milliseconds pause = std::chrono::milliseconds(50);
+constexpr std::chrono::milliseconds poll_interval = std::chrono::milliseconds(50);
 
 struct Answer {
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -83,7 +83,7 @@ std::optional<Marker> read_newest_marker(const Options& options, Host host, bool
                                    answer.detail + " (" + rd_kafka_err2name(answer.code) + ')' +
                                    remedy_of(answer.code, "", options.transactional_id));
         const Queue nothing{rd_kafka_queue_new(client.get())};
-        const Event none{rd_kafka_queue_poll(nothing.get(), static_cast<int>(pause.count()))};
+        const Event none{rd_kafka_queue_poll(nothing.get(), static_cast<int>(poll_interval.count()))};
     }
 }
 

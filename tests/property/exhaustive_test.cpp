@@ -9,7 +9,7 @@ using namespace sluice::plan::property;
 
 namespace {
 
-constexpr std::int64_t offset_max = 5;
+constexpr std::int64_t small_max = 5;
 
 /// Calls `visit` with every list of up to `partitions` ranges of offsets 0 to 5, inverted and empty
 /// ones among them.
@@ -18,8 +18,8 @@ void each_plan(std::size_t partitions, std::vector<OffsetRange>& ranges, Visit v
     visit(ranges);
     if (ranges.size() == partitions) return;
     const auto partition = static_cast<std::int32_t>(ranges.size());
-    for (std::int64_t from = 0; from <= offset_max; ++from) {
-        for (std::int64_t until = 0; until <= offset_max; ++until) {
+    for (std::int64_t from = 0; from <= small_max; ++from) {
+        for (std::int64_t until = 0; until <= small_max; ++until) {
             ranges.push_back({{"t", partition}, from, until});
             each_plan(partitions, ranges, visit);
             ranges.pop_back();
@@ -34,8 +34,8 @@ void each_split(std::size_t partitions, std::vector<OffsetRange>& ranges, Visit 
     visit(ranges);
     if (ranges.size() == partitions) return;
     const auto partition = static_cast<std::int32_t>(ranges.size());
-    const std::int64_t base = partition == 1 ? INT64_MAX - offset_max : 0;
-    for (std::int64_t size = -1; size <= offset_max; ++size) {
+    const std::int64_t base = partition == 1 ? INT64_MAX - small_max : 0;
+    for (std::int64_t size = -1; size <= small_max; ++size) {
         ranges.push_back({{"t", partition}, base, base + size});
         each_split(partitions, ranges, visit);
         ranges.pop_back();
@@ -108,8 +108,8 @@ TEST_CASE("every small plan is split without a gap or an overlap, at every maxim
     std::vector<OffsetRange> none;
     std::size_t plans = 0;
     each_split(3, none, [&](const std::vector<OffsetRange>& ranges) {
-        for (std::int64_t max = 0; max <= offset_max + 1; ++max) {
-            for (std::int64_t min = 0; min <= 3 * offset_max + 1; ++min) {
+        for (std::int64_t max = 0; max <= small_max + 1; ++max) {
+            for (std::int64_t min = 0; min <= 3 * small_max + 1; ++min) {
                 ++plans;
                 SplitOptions options;
                 if (max > 0) options.max_records_per_partition = max;
@@ -134,8 +134,8 @@ TEST_CASE("every small history of two partitions is planned without a gap that i
         std::int64_t latest;
     };
     std::vector<Past> pasts;
-    for (std::int64_t position = -1; position <= offset_max; ++position) {
-        for (std::int64_t latest = 0; latest <= offset_max; ++latest) {
+    for (std::int64_t position = -1; position <= small_max; ++position) {
+        for (std::int64_t latest = 0; latest <= small_max; ++latest) {
             for (std::int64_t earliest = 0; earliest <= latest; ++earliest) {
                 pasts.push_back({position, earliest, latest});
             }

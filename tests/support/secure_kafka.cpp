@@ -16,7 +16,7 @@ using kafka::Event;
 using kafka::Queue;
 using AclBinding = std::unique_ptr<rd_kafka_AclBinding_t, Deleter<rd_kafka_AclBinding_destroy>>;
 
-constexpr int timeout_ms = 30'000;
+constexpr int admin_timeout_ms = 30'000;
 
 std::map<std::string, std::string> read_listeners(const std::filesystem::path& folder) {
     std::map<std::string, std::string> listeners;
@@ -48,7 +48,7 @@ Event ask(const std::string& address, const std::string& what, Submit submit) {
     const Client client = administrator(address);
     const Queue queue{rd_kafka_queue_new(client.get())};
     submit(client.get(), queue.get());
-    Event event{rd_kafka_queue_poll(queue.get(), timeout_ms)};
+    Event event{rd_kafka_queue_poll(queue.get(), admin_timeout_ms)};
     if (!event) throw std::runtime_error(what + ": no answer");
     if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw std::runtime_error(what + ": " + rd_kafka_event_error_string(event.get()));

@@ -65,15 +65,15 @@ TEST_CASE("everything that returned before a kill -9 is there afterwards") {
 
 namespace {
 
-struct Outcome {
+struct Ending {
     std::uint64_t planned = 0;
     std::uint64_t committed = 0;
     std::vector<std::string> refusals;
     int status = 0;
 };
 
-Outcome run(Child& child) {
-    Outcome outcome;
+Ending run(Child& child) {
+    Ending outcome;
     for (std::string line = child.line(); !line.empty(); line = child.line()) {
         const std::string word = line.substr(0, line.find(' '));
         if (word == "full" || word == "error") {
@@ -106,7 +106,7 @@ TEST_CASE("a full disk is said to be full, and work goes on once there is space"
     int refused_writes = 0;
     for (Run& one : runs) {
         CAPTURE(one.count);
-        const Outcome outcome = run(*one.child);
+        const Ending outcome = run(*one.child);
         REQUIRE_FALSE(outcome.refusals.empty());
         CHECK(outcome.refusals.front().find("Free space") != std::string::npos);
         const auto store = must(open_store(one.dir.path()));
@@ -132,7 +132,7 @@ TEST_CASE("a disk that fails a sync is an error, and loses nothing that returned
         const TempDir dir;
         { const auto store = must(open_store(dir.path())); }
         Child child({"broken", dir.path().string(), std::to_string(count)});
-        const Outcome outcome = run(child);
+        const Ending outcome = run(child);
         CHECK(outcome.status == 1);
         REQUIRE(outcome.refusals.size() == 1);
         CHECK(outcome.refusals.front().starts_with("error storage"));

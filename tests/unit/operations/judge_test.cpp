@@ -12,8 +12,6 @@ using checkpoints::RangeBooks;
 
 namespace {
 
-const plan::TopicPartition orders0{"orders", 0};
-
 /// A committed batch over ranges of orders-0, planned `id` hours after the clock's start.
 BatchSummary batch(std::uint64_t id, const std::vector<std::pair<std::int64_t, std::int64_t>>& ranges,
                    const std::string& topic_id = "id-o") {

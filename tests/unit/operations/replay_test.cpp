@@ -10,8 +10,6 @@ using checkpoints::BatchSummary;
 
 namespace {
 
-const plan::TopicPartition orders0{"orders", 0};
-
 BatchSummary batch(std::uint64_t id, std::int64_t from, std::int64_t until) {
     BatchSummary summary;
     summary.plan.batch_id = id;

@@ -11,8 +11,6 @@ using namespace sluice::operations::test;
 
 namespace {
 
-const plan::TopicPartition orders0{"orders", 0};
-
 /// A batch without an outcome, as a daemon leaves it that died before its COMMIT.
 struct Unfinished : Fixture {
     explicit Unfinished(bool is_delivered) {

@@ -17,6 +17,8 @@ namespace sluice::operations::test {
 
 namespace json = boost::json;
 
+inline const plan::TopicPartition orders0{"orders", 0};
+
 class FixedClock final : public Clock {
  public:
     WallTime now = from_epoch_ms(1'793'520'000'000);  // 2026-11-01T08:00:00Z

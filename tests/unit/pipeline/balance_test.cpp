@@ -12,8 +12,6 @@ using namespace sluice::pipeline::testing;
 
 namespace {
 
-const TopicPartition orders0{"orders", 0};
-
 /// Ten offsets, of which one has no record, counted wrongly.
 struct Miscounted : World {
     Miscounted() {

@@ -18,6 +18,8 @@ namespace sluice::pipeline::testing {
 
 using plan::TopicPartition;
 
+inline const TopicPartition orders0{"orders", 0};
+
 /// The machine's time, moved on by leaps.
 class LeapingClock final : public Clock {
  public:

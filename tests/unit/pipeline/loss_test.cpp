@@ -8,7 +8,6 @@ using namespace sluice::pipeline::testing;
 
 namespace {
 
-const TopicPartition orders0{"orders", 0};
 const TopicPartition orders1{"orders", 1};
 
 /// Everything in one batch, with something done to Kafka once, before the sink commits.

@@ -10,7 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const TopicPartition orders0{"orders", 0};
 using Retries = std::map<Stage, std::uint64_t>;
 
 }  // namespace

@@ -9,7 +9,6 @@ using namespace sluice::pipeline::testing;
 
 namespace {
 
-const TopicPartition orders0{"orders", 0};
 using Offsets = std::multiset<std::int64_t>;
 
 struct TolerantWorld : World {
