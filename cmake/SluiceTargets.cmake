@@ -31,6 +31,18 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+# sluice_unity(<target>)
+# Compiles several sources as one, where SLUICE_UNITY is set: most of the time that a source takes is in the headers it
+# shares with its neighbours. Names of one folder's sources must differ then, those in unnamed namespaces too; a target
+# where they do not sets UNITY_BUILD OFF.
+function(sluice_unity target)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+    # GCC takes what an included file keeps to itself for a header's.
+    if(SLUICE_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+    endif()
+endfunction()
+
 # sluice_module(<name> SOURCES a.cpp … [PUBLIC libs] [PRIVATE libs])
 # A module: a folder, the static library sluice_<name>, the namespace sluice::<name>. Includes are
 # written from the top of the tree: #include "daemon/plan/types.hpp".
@@ -39,4 +51,5 @@ function(sluice_module name)
     add_library(sluice_${name} STATIC ${arg_SOURCES})
     target_include_directories(sluice_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
     target_link_libraries(sluice_${name} PUBLIC ${arg_PUBLIC} PRIVATE sluice_options ${arg_PRIVATE})
+    sluice_unity(sluice_${name})
 endfunction()
