@@ -34,6 +34,9 @@ class Gzip final : public Compressor {
         }
     }
     void end(std::string& out) override { run({}, Z_FINISH, out); }
+    std::size_t memory() const override {
+        return (1U << (MAX_WBITS + 2)) + (1U << (8 + 9));  // zconf.h: of a deflate stream, with its window and level
+    }
 
  private:
     void run(std::string_view text, int flush, std::string& out) {
@@ -65,6 +68,7 @@ class Zstd final : public Compressor {
 
     void add(std::string_view text, std::string& out) override { run(text, ZSTD_e_continue, out); }
     void end(std::string& out) override { run({}, ZSTD_e_end, out); }
+    std::size_t memory() const override { return ::ZSTD_sizeof_CCtx(context_.get()); }
 
  private:
     struct Free {

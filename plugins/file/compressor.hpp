@@ -2,6 +2,7 @@
 // Streaming compression from memory to memory. Frames (zstd) and members (gzip) may follow each other
 // in one file: every decompressor reads them as one text.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ class Compressor {
     virtual void add(std::string_view text, std::string& out) = 0;
     /// Ends the frame; the last call.
     virtual void end(std::string& out) = 0;
+    /// Bytes it holds by now.
+    [[nodiscard]] virtual std::size_t memory() const = 0;
 };
 
 /// nullptr for Compression::none.

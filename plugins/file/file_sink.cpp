@@ -27,7 +27,7 @@ void BatchPieces::add(std::vector<PieceInfo> pieces) {
 std::vector<PieceInfo> BatchPieces::take() {
     const std::lock_guard lock(mutex_);
     memory_ = 0;
-    host_.memory_held(0);
+    tell_held();
     std::vector<PieceInfo> taken = std::exchange(pieces_, {});
     std::sort(taken.begin(), taken.end(), [](const PieceInfo& a, const PieceInfo& b) {
         return std::tie(a.range_index, a.from) < std::tie(b.range_index, b.from);
@@ -39,7 +39,7 @@ bool BatchPieces::reserve_memory(std::size_t size) {
     const std::lock_guard lock(mutex_);
     if (memory_ + size > memory_max_) return false;
     memory_ += size;
-    host_.memory_held(memory_);
+    tell_held();
     return true;
 }
 
@@ -48,6 +48,7 @@ std::string BatchPieces::take_buffer() {
     if (buffers_.empty()) return {};
     std::string buffer = std::move(buffers_.back());
     buffers_.pop_back();
+    spare_ -= buffer.capacity();
     return buffer;
 }
 
@@ -55,8 +56,18 @@ void BatchPieces::give_buffer(std::string buffer) {
     // One that held a giant record is not worth its memory.
     if (buffer.capacity() > 4 * flush_size) return;
     const std::lock_guard lock(mutex_);
-    if (buffers_.size() < buffers_max) buffers_.push_back(std::move(buffer));
+    if (buffers_.size() == buffers_max) return;
+    spare_ += buffer.capacity();
+    buffers_.push_back(std::move(buffer));
 }
+
+void BatchPieces::hold(std::size_t before, std::size_t now) {
+    const std::lock_guard lock(mutex_);
+    writing_ += now - before;
+    tell_held();
+}
+
+void BatchPieces::tell_held() const { host_.memory_held(memory_ + writing_ + spare_); }
 
 FileSink::FileSink(Host host, const Config& config, std::optional<std::string_view> receipt)
     : host_(host),

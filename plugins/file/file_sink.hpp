@@ -38,13 +38,20 @@ class BatchPieces {
     [[nodiscard]] std::string take_buffer();
     void give_buffer(std::string buffer);
 
+    /// A writer holds `now` bytes of its own, and `before` when it said so last: the daemon is told the sum.
+    void hold(std::size_t before, std::size_t now);
+
  private:
+    void tell_held() const;
+
     const Host host_;
     const std::size_t memory_max_;
     std::mutex mutex_;
     std::vector<PieceInfo> pieces_;
     std::vector<std::string> buffers_;
-    std::size_t memory_ = 0;
+    std::size_t memory_ = 0;   // reserved
+    std::size_t writing_ = 0;  // in writers
+    std::size_t spare_ = 0;    // in buffers_
 };
 
 /// One per pipeline; threads as sluice/sink.h says. A crash loses nothing that was committed; the

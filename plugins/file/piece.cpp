@@ -76,7 +76,9 @@ void Piece::finish(bool durable) {
 std::string Piece::take_content() {
     std::string& pending = compressor_ ? compressed_ : text_;
     count(pending);
-    return std::exchange(pending, {});
+    std::string content(pending);  // as large as it is; what it was gathered in has room for more, and is used again
+    pending.clear();
+    return content;
 }
 
 std::string Piece::take_buffer() noexcept {

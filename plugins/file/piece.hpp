@@ -56,6 +56,10 @@ class Piece {
     [[nodiscard]] std::size_t buffered() const noexcept {
         return text_.size() + compressed_.size();
     }
+    /// Bytes it holds, its compressor's included.
+    [[nodiscard]] std::size_t memory() const {
+        return text_.capacity() + compressed_.capacity() + (compressor_ ? compressor_->memory() : 0);
+    }
 
  private:
     void compress();

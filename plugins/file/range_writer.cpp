@@ -20,6 +20,17 @@ RangeWriter::RangeWriter(Host host, const Options& options, BatchPieces& batch, 
       until_(range.until),
       staging_(std::move(staging)) {}
 
+RangeWriter::~RangeWriter() { batch_.hold(held_, 0); }
+
+/// Once a call: what a piece holds grows by little in between.
+void RangeWriter::tell_held() {
+    std::size_t now = current_.piece ? current_.piece->memory() : 0;
+    for (const OpenPiece& ended : ended_) now += ended.piece->memory();
+    if (now == held_) return;
+    batch_.hold(held_, now);
+    held_ = now;
+}
+
 void RangeWriter::start(std::int64_t from) {
     current_.info = {};
     current_.info.range_index = index_;
@@ -106,6 +117,7 @@ Status RangeWriter::write(Records records) {
         ++current_.info.records;
         if (text.size() >= flush_size && has_room) has_room = try_settle();
     }
+    tell_held();
     return {};
 }
 
@@ -114,6 +126,7 @@ Status RangeWriter::close(bool keep) {
     failpoint("file.close.before_fsync");
     if (current_.piece) end_current(until_);
     if (lost_.empty()) settle();
+    tell_held();
     if (!lost_.empty()) return Status::retry(lost_);
     batch_.add(std::move(done_));
     failpoint("file.close.after_fsync");

@@ -19,6 +19,9 @@ class RangeWriter final : public Writer {
  public:
     RangeWriter(Host host, const Options& options, BatchPieces& batch, Range range,
                 StagingSource staging);
+    ~RangeWriter() override;
+    RangeWriter(const RangeWriter&) = delete;
+    RangeWriter& operator=(const RangeWriter&) = delete;
 
     /// Retry only before anything of the call is kept: a disk that fills up in the middle of a call
     /// leaves the rest in memory, and the next call finds out.
@@ -37,6 +40,7 @@ class RangeWriter final : public Writer {
     void settle();
     bool try_settle();
     void finish(OpenPiece& open);
+    void tell_held();
 
     Host host_;
     const Options& options_;
@@ -51,6 +55,7 @@ class RangeWriter final : public Writer {
     std::deque<OpenPiece> ended_;   // not finished yet: empty but on a full disk
     std::vector<PieceInfo> done_;
     std::uint32_t piece_count_ = 0;
+    std::size_t held_ = 0;  // bytes, as told last
     std::string lost_;  // an fsync failed: why this batch has to be run again
 };
 

@@ -62,6 +62,9 @@ TestSink::TestSink(const Settings& settings, const Checkpoint& checkpoint) {
     host_.log = [](const sluice_host* host, std::int32_t, sluice_string message) {
         self(host).log.emplace_back(message.data, message.size);
     };
+    host_.memory_held = [](const sluice_host* host, std::uint64_t bytes) {
+        self(host).memory_held = bytes;
+    };
     host_.set_error = [](const sluice_host*, sluice_string message) {
         last_error.assign(message.data, message.size);
     };

@@ -81,6 +81,7 @@ class TestSink {
 
     std::vector<std::string> log;
     std::vector<sluice_header> headers;  ///< of every record
+    std::uint64_t memory_held = 0;       ///< as the sink said last
 
  private:
     Reply reply(sluice_status status, sluice_bytes receipt = {nullptr, 0});

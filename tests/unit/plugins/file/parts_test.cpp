@@ -48,6 +48,34 @@ TEST_CASE("parts: a range becomes one file named after its offsets in 20 digits"
     CHECK_FALSE(fs::exists(dir.path() / "out/.batch-0"));
 }
 
+TEST_CASE("parts: what open files and their compressors hold is told, and given back") {
+    for (const auto& [compression, least] : std::map<std::string, std::uint64_t>{
+             {"none", 300'000}, {"gzip", 500'000}, {"zstd", 1'000'000}}) {
+        CAPTURE(compression);
+        const TempDir dir;
+        const Settings settings{{"path", dir.path().string()}, {"format", "value"}, {"compression", compression}};
+        TestSink sink(settings, {});
+        REQUIRE(sink.opened().status == SLUICE_OK);
+        const Plan plan{{"orders", 0, 0, 1}, {"orders", 1, 0, 1}};
+        REQUIRE(sink.begin(0, plan).status == SLUICE_OK);
+        const std::string value(300'000, 'x');  // enough to be compressed, and written
+        sluice_record record{};
+        record.topic = {"orders", 6};
+        record.value = {reinterpret_cast<const std::uint8_t*>(value.data()), value.size()};
+        std::vector<sluice_writer*> writers(2);
+        for (std::uint32_t index = 0; index < 2; ++index) {
+            record.partition = static_cast<std::int32_t>(index);
+            REQUIRE(sink.open_writer(0, index, plan[index], &writers[index]).status == SLUICE_OK);
+            REQUIRE(sink.write_records(writers[index], {record}).status == SLUICE_OK);
+            CHECK(sink.memory_held > (index + 1) * least);
+        }
+        CHECK(sink.memory_held < 16 << 20);
+        for (sluice_writer* writer : writers) REQUIRE(sink.close_writer(writer, true).status == SLUICE_OK);
+        REQUIRE(sink.commit(0).status == SLUICE_OK);
+        CHECK(sink.memory_held < 1'500'000);  // the two buffers, kept for the next writers
+    }
+}
+
 TEST_CASE("parts: nothing is visible before the commit, and nothing is left after an abort") {
     const TempDir dir;
     const Settings settings{{"path", dir.path().string()}, {"format", "value"}};
