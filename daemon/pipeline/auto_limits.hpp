@@ -37,6 +37,15 @@ inline std::optional<std::int64_t> auto_min_partitions(std::uint64_t backlog, in
     return static_cast<std::int64_t>(ranges);
 }
 
+/// minPartitions: auto, where quiet partitions make up the number: the longest that a range may be, so that one hot
+/// partition is not left to one worker. A quarter more than an even share, or partitions that hardly differ would be
+/// cut for nothing.
+inline std::optional<std::int64_t> auto_longest_range(std::uint64_t backlog, std::optional<std::int64_t> min_partitions) {
+    if (!min_partitions) return std::nullopt;
+    const std::uint64_t share = backlog / static_cast<std::uint64_t>(*min_partitions);
+    return static_cast<std::int64_t>(std::min(share + share / 4, std::uint64_t{INT64_MAX}));
+}
+
 /// How many records a worker's part of the memory holds, each twice: as fetched, and as the sink writes it.
 inline std::int64_t records_held(std::uint64_t memory_max, int workers, std::optional<double> mean_bytes) {
     const double mean = std::max(mean_bytes.value_or(1024.0), 1.0);

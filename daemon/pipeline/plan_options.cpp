@@ -74,6 +74,7 @@ plan::PlanOptions plan_options(const config::Pipeline& config, std::uint64_t bac
                     ? std::min(backlog, static_cast<std::uint64_t>(*options.max_offsets))
                     : backlog;
             options.split.min_partitions = auto_min_partitions(planned, capacity.workers);
+            options.split.longest = auto_longest_range(planned, options.split.min_partitions);
         }
     }
     return options;

@@ -32,7 +32,8 @@ Result<void> check(const SplitOptions& options) {
                                                       ": it must be positive, or left out"};
     };
     SLUICE_CHECK(positive("maxRecordsPerPartition", options.max_records_per_partition));
-    return positive("minPartitions", options.min_partitions);
+    SLUICE_CHECK(positive("minPartitions", options.min_partitions));
+    return positive("longest", options.longest);
 }
 
 /// Cuts `piece` into `parts` near-equal ones, smaller ones first. `1 <= parts <= piece.size`.
@@ -132,6 +133,15 @@ void halve_up_to(std::uint64_t min, std::vector<Piece>& pieces) {
               [&](const Piece& a, const Piece& b) { return place(a) < place(b); });
 }
 
+/// Rule 4: whether anything was cut.
+bool cut_longest(std::uint64_t longest, std::size_t ranges_max, std::vector<Piece>& pieces) {
+    if (std::none_of(pieces.begin(), pieces.end(), [&](const Piece& piece) { return piece.size > longest; })) return false;
+    auto shorter = cut_to_size(pieces, longest, ranges_max);
+    if (!shorter) return false;
+    pieces = *std::move(shorter);
+    return true;
+}
+
 /// Java's String.hashCode: over UTF-16 units. Kafka's topics are ASCII, where a unit is a byte; any
 /// other text is decoded leniently, since a lane is a preference and never wrong.
 std::uint32_t java_hash(std::string_view text) {
@@ -175,9 +185,7 @@ Result<Pieces> split_work(std::span<const Work> works, std::size_t ranks,
     }
 
     const auto min = static_cast<std::uint64_t>(options.min_partitions.value_or(0));
-    if (!options.max_records_per_partition && pieces.size() >= min) {
-        return Pieces{std::move(pieces), true};
-    }
+    bool whole = !options.max_records_per_partition && pieces.size() >= min;
     // Known before anything is cut: the answer has at least so many ranges.
     const Uint128 at_least = std::min<Uint128>(min, total);
     if (at_least > options.ranges_max) {
@@ -190,8 +198,11 @@ Result<Pieces> split_work(std::span<const Work> works, std::size_t ranks,
     if (pieces.size() < min && !pieces.empty()) {
         SLUICE_TRY(pieces, cut_in_proportion(works, ranks, pieces, min, options.ranges_max));
         halve_up_to(min, pieces);
+    } else if (options.longest &&
+               cut_longest(static_cast<std::uint64_t>(*options.longest), options.ranges_max, pieces)) {
+        whole = false;
     }
-    return Pieces{std::move(pieces), false};
+    return Pieces{std::move(pieces), whole};
 }
 
 Result<std::vector<SplitRange>> split_ranges(std::span<const OffsetRange> ranges,

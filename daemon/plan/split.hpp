@@ -13,6 +13,7 @@ namespace sluice::plan {
 struct SplitOptions {
     std::optional<std::int64_t> max_records_per_partition{};  ///< positive
     std::optional<std::int64_t> min_partitions{};             ///< positive; a true minimum
+    std::optional<std::int64_t> longest{};  ///< positive; where there are enough ranges all the same
     std::size_t lanes = 0;  ///< preferred lanes to choose from; 0 = name none
     std::size_t ranges_max = 1'000'000;  ///< bound on the answer
 };
@@ -32,10 +33,11 @@ struct SplitRange {
 ///    to one stay whole and leave the proportion (by partition, as Spark does).
 /// 3. Still fewer: the largest piece is halved (first on a tie, smaller half first) until there are
 ///    enough or every piece is one offset. This makes minPartitions a true minimum.
-/// Lanes are named only when neither rule was at work: `lane_of` each partition.
+/// 4. Enough without 2 and 3, but some longer than `longest`: these are cut as by 1, unless that gives too many.
+/// Lanes are named only when no rule was at work: `lane_of` each partition.
 ///
 /// Errors: `invalid_argument` for options that are not positive, or an answer above `ranges_max`.
-/// Source: Spark's `KafkaOffsetRangeCalculator`, in exact integers where Spark uses doubles, plus 3.
+/// Source: Spark's `KafkaOffsetRangeCalculator`, in exact integers where Spark uses doubles, plus 3 and 4.
 Result<std::vector<SplitRange>> split_ranges(std::span<const OffsetRange> ranges,
                                              const SplitOptions& options);
 

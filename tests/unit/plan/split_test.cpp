@@ -215,3 +215,21 @@ TEST_CASE("split_ranges refuses options that are not positive") {
               "minPartitions is " + shown + ": it must be positive, or left out");
     }
 }
+
+TEST_CASE("where there are enough ranges, those longer than `longest` are cut, and nothing else changes") {
+    const std::vector<OffsetRange> hot{{{"orders", 0}, 0, 90}, {{"orders", 1}, 0, 5}, {{"orders", 2}, 0, 5}};
+    const SplitOptions options{.min_partitions = 2, .longest = 60, .lanes = 2};
+    CHECK(sizes(split(hot, options)) == Sizes{45, 45, 5, 5});
+    const auto pieces = split_ranges(hot, options);
+    REQUIRE(pieces);
+    for (const SplitRange& piece : *pieces) CHECK_FALSE(piece.lane);
+    const auto uncut = split_ranges(hot, {.min_partitions = 2, .longest = 90, .lanes = 2});
+    REQUIRE(uncut);
+    CHECK(uncut->size() == 3);
+    for (const SplitRange& piece : *uncut) CHECK(piece.lane);
+    // Too few without it: rules 2 and 3 alone.
+    CHECK(sizes(split({{{"orders", 0}, 0, 100}}, {.min_partitions = 4, .longest = 30})) == Sizes{25, 25, 25, 25});
+    // Never an error: what would be too many stays as it is.
+    CHECK(sizes(split(hot, {.min_partitions = 2, .longest = 1, .ranges_max = 50})) == Sizes{90, 5, 5});
+    CHECK(refusal(hot, {.longest = 0}).message.find("longest is 0") != std::string::npos);
+}
