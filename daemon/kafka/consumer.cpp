@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "daemon/kafka/header_bytes.hpp"
+
 namespace sluice::kafka {
 namespace {
 
@@ -147,11 +149,25 @@ std::uint64_t Consumer::records_in(std::uint64_t bytes, std::uint64_t most) cons
     return std::clamp<std::uint64_t>(bytes / each, 1, most);
 }
 
+bool Consumer::outgrows_queue(const std::vector<Message>& batch) {
+    if (batch.empty()) return false;
+    header_bytes_ = 0;
+    for (const Message* const end : {&batch.front(), &batch.back()}) {
+        if ((*end)->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+        header_bytes_ = std::max(header_bytes_, header_bytes_of(**end));
+        uncounted_bytes_ = std::max<std::uint64_t>(uncounted_bytes_, (*end)->key_len + header_bytes_);
+    }
+    const auto queued = static_cast<std::uint64_t>(limits_.queued_messages);
+    return queued > 1 && uncounted_bytes_ * queued > 2 * allowed_bytes();
+}
+
 void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
+    bytes += records * header_bytes_;
     // Nearer to the larger of what was and what is: sizes that change must not fill the memory.
     const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
     record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
     handed_bytes_ = bytes + records * record_overhead_bytes;
+    lease_bytes_ += bytes;
     // A queue is judged by as many records as it has, or by a thousand: a few large ones say nothing of the rest.
     constexpr std::uint64_t telling_records = 1000;
     sample_records_ += records;
@@ -169,6 +185,8 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
 void Consumer::begin_lease() {
     sample_records_ = 0;
     sample_bytes_ = 0;
+    lease_bytes_ = 0;
+    uncounted_bytes_ = 0;
     most_held_ = 0;
 }
 

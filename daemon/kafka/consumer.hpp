@@ -66,6 +66,12 @@ class Consumer {
     /// Why the cluster refuses this client, when it does; forgotten when a record arrives.
     [[nodiscard]] std::optional<Error> refusal(std::string_view context) const;
 
+    /// Whether its queue may fill with much more than it is to hold. librdkafka counts the values of what it has
+    /// queued, neither keys nor headers, which the first and the last record of `batch` are looked at for. Then no
+    /// more may be fetched by this client: destroy what it handed out, and take one with a smaller queue.
+    [[nodiscard]] bool outgrows_queue(const std::vector<Message>& batch);
+    /// Of a record at most in its last lease: what librdkafka does not count of it.
+    [[nodiscard]] std::uint64_t uncounted_bytes() const { return uncounted_bytes_; }
     /// How many records come to about `bytes`, by those handed over last: 1 … `most`. 1 while none was.
     [[nodiscard]] std::uint64_t records_in(std::uint64_t bytes, std::uint64_t most) const;
     /// These records are somebody's now, until take_back(). Notes how large records are, and how much is
@@ -85,6 +91,8 @@ class Consumer {
     [[nodiscard]] double overshoot() const;
     /// The most that was queued and handed over at once in its last lease; 0 before there were enough records to tell.
     [[nodiscard]] std::uint64_t most_held() const { return most_held_; }
+    /// Handed over in its last lease, in bytes of payload.
+    [[nodiscard]] std::uint64_t lease_bytes() const { return lease_bytes_; }
     /// Its limit, with librdkafka's own for each record: what it is to queue, beside one fetch.
     [[nodiscard]] std::uint64_t allowed_bytes() const;
     [[nodiscard]] const ConsumerLimits& limits() const { return limits_; }
@@ -130,6 +138,9 @@ class Consumer {
     std::atomic<std::uint64_t> most_held_{0};
     std::uint64_t sample_records_ = 0;  ///< handed over since the queue was judged last
     std::uint64_t sample_bytes_ = 0;    ///< of these
+    std::uint64_t lease_bytes_ = 0;
+    std::uint64_t header_bytes_ = 0;     ///< of a record seen last
+    std::uint64_t uncounted_bytes_ = 0;
     std::vector<rd_kafka_message_t*> raw_;
 };
 

@@ -24,6 +24,9 @@ constexpr double overshoot_max = 2;
 /// for others to keep its memory free.
 constexpr Milliseconds unknown_patience{5'000};
 
+/// For so long nobody is allowed more after somebody held too much.
+constexpr Milliseconds caution{300'000};
+
 /// What running leases learn of their records is told to nobody: who waits for memory looks again.
 constexpr Milliseconds memory_look_interval{10};
 
@@ -45,12 +48,13 @@ ConsumerLimits limits_for(const PoolOptions& options) {
 
 }  // namespace
 
-Lease::Lease(ConsumerPool& pool, std::unique_ptr<Consumer> consumer)
-    : pool_(&pool), consumer_(std::move(consumer)) {}
+Lease::Lease(ConsumerPool& pool, std::unique_ptr<Consumer> consumer, std::int32_t leader_epoch)
+    : pool_(&pool), consumer_(std::move(consumer)), leader_epoch_(leader_epoch) {}
 
 Lease::Lease(Lease&& other) noexcept
     : pool_(other.pool_),
       consumer_(std::move(other.consumer_)),
+      leader_epoch_(other.leader_epoch_),
       finished_(other.finished_),
       read_on_(other.read_on_) {}
 
@@ -62,6 +66,13 @@ void Lease::finish(std::int64_t until, bool read_on) {
     consumer_->park_at(until);
     finished_ = true;
     read_on_ = read_on;
+}
+
+Result<void> Lease::renew(const plan::TopicPartition& topic_partition, std::int64_t from, std::int32_t leader_epoch) {
+    const auto lane = consumer_->lane;
+    SLUICE_TRY(consumer_, pool_->replace(std::move(consumer_)));
+    consumer_->lane = lane;
+    return consumer_->assign(topic_partition, from, leader_epoch);
 }
 
 ConsumerPool::ConsumerPool(const PoolOptions& options, const Clock& clock)
@@ -275,7 +286,7 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
         SLUICE_TRY(consumer, make(settings, place));
     }
     consumer->lane = lane;
-    Lease lease(*this, std::move(consumer));
+    Lease lease(*this, std::move(consumer), leader_epoch);
     if (!lease.consumer().stands_at(topic_partition, from)) {
         SLUICE_CHECK(lease.consumer().assign(topic_partition, from, leader_epoch));
     }
@@ -290,6 +301,7 @@ Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& setti
         const std::lock_guard lock(mutex_);
         learned = learned_of(settings);
         limits.fetch_bytes = std::min(limits.fetch_bytes, learned->fetch_bytes);
+        limits.queued_messages = messages_queued(limits.queued_messages, limits.queued_kbytes, learned->uncounted);
     }
     auto made = Consumer::create(settings, limits);
     const std::lock_guard lock(mutex_);
@@ -314,12 +326,55 @@ void ConsumerPool::fetch_less(const Consumer& consumer) {
     const auto less = static_cast<std::int32_t>(std::ceil(asked / std::max(consumer.overshoot(), 1.0)));
     Learned& learned = *consumer.learned;
     const std::int32_t before = learned.fetch_bytes;
+    learned.held_too_much_at = clock_.steady();
     learned.fetch_bytes = std::max(fetch_bytes_min, std::min(before, less));
     const std::uint64_t expected =
         expected_of_fetch(consumer.most_held(), consumer.allowed_bytes(), asked, learned.fetch_bytes);
     learned.most = learned.fetch_bytes < before ? expected : std::max(learned.most.value_or(0), expected);
     log::debug("records are many times as large as they are fetched: less is fetched at once",
                {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", learned.fetch_bytes}});
+}
+
+/// Whether it was waiting for the broker while new ones with its settings might ask for more, or queue more. Not soon
+/// after another one held too much, in whose place it would be tomorrow: partitions differ.
+bool ConsumerPool::may_hold_more(const Consumer& consumer) const {
+    const Learned& learned = *consumer.learned;
+    if (learned.held_too_much_at && clock_.steady() - *learned.held_too_much_at < caution) return false;
+    const ConsumerLimits most = limits_for(options_);
+    const ConsumerLimits& has = consumer.limits();
+    const std::int32_t could_queue =
+        messages_queued(most.queued_messages, most.queued_kbytes, consumer.uncounted_bytes());
+    return (has.fetch_bytes < most.fetch_bytes || has.queued_messages < could_queue / 2) &&
+           waited_for_fetches({consumer.lease_bytes(), consumer.most_held(), consumer.allowed_bytes()});
+}
+
+/// The records that made clients hold less are over.
+void ConsumerPool::let_hold_more(const Consumer& consumer) {
+    Learned& learned = *consumer.learned;
+    learned.fetch_bytes = std::max(learned.fetch_bytes, std::min(consumer.limits().fetch_bytes, fetch_bytes_max) * 2);
+    learned.uncounted = std::min(learned.uncounted, consumer.uncounted_bytes());
+    learned.most.reset();  // of smaller fetches
+    log::debug("records are no larger than they are fetched: more is fetched at once",
+               {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", learned.fetch_bytes}});
+}
+
+/// Another client in the place of one that has a lease.
+Result<std::unique_ptr<Consumer>> ConsumerPool::replace(std::unique_ptr<Consumer> consumer) {
+    const ClientSettings settings = consumer->settings();
+    Retired retired;
+    BeingMade::iterator place;
+    {
+        const std::lock_guard lock(mutex_);
+        Learned& learned = *learned_of(settings);
+        learned.uncounted = std::max(learned.uncounted, consumer->uncounted_bytes());
+        learned.held_too_much_at = clock_.steady();
+        place = making_.insert(making_.end(), ClientMemory{0, learned.most});
+        log::debug("much of the records is not counted in a queue: fewer are queued",
+                   {{"pipeline", settings.pipeline}, {"uncounted_bytes", learned.uncounted}});
+        retire(std::move(consumer), retired);
+    }
+    close(std::move(retired), 0);  // its place is taken already
+    return make(settings, place);
 }
 
 void ConsumerPool::retire(std::unique_ptr<Consumer> consumer, Retired& to) {
@@ -397,7 +452,12 @@ void ConsumerPool::make_way(Clients& aside) {
 void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on) {
     const bool too_much = reusable && consumer->overshoot() > overshoot_max &&
                           consumer->limits().fetch_bytes > fetch_bytes_min;
-    const bool stays = reusable && !too_much;
+    bool too_little = false;
+    if (reusable && !too_much) {
+        const std::lock_guard lock(mutex_);
+        too_little = may_hold_more(*consumer);
+    }
+    const bool stays = reusable && !too_much && !too_little;
     if (stays && !read_on) consumer->unassign();
     Clients aside;
     Retired retired;
@@ -411,6 +471,7 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
         count_returned(consumer->settings().pipeline);
         consumer->leased_since.reset();
         if (too_much) fetch_less(*consumer);
+        if (too_little) let_hold_more(*consumer);
         if (stays) {
             consumer->idle_since = clock_.steady();
             idle_.push_back(std::move(consumer));

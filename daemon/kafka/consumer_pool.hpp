@@ -62,16 +62,23 @@ class Lease {
 
     Consumer& consumer() const { return *consumer_; }
 
+    /// The same place with a new client, which queues less (Consumer::outgrows_queue) and stands at `from`. Nothing that
+    /// the old one handed out may be left. After an error there is no client.
+    Result<void> renew(const plan::TopicPartition& topic_partition, std::int64_t from, std::int32_t leader_epoch);
+    /// As leased; -1 unknown.
+    [[nodiscard]] std::int32_t leader_epoch() const { return leader_epoch_; }
+
     /// The range was read to its end. `read_on`: the next range of this partition is likely to start
     /// at `until`, so the consumer stays assigned and goes on prefetching; otherwise it is unassigned.
     void finish(std::int64_t until, bool read_on);
 
  private:
     friend class ConsumerPool;
-    Lease(ConsumerPool& pool, std::unique_ptr<Consumer> consumer);
+    Lease(ConsumerPool& pool, std::unique_ptr<Consumer> consumer, std::int32_t leader_epoch);
 
     ConsumerPool* pool_;
     std::unique_ptr<Consumer> consumer_;
+    std::int32_t leader_epoch_;
     bool finished_ = false;
     bool read_on_ = false;
 };
@@ -125,6 +132,7 @@ class ConsumerPool {
 
     void give_back(std::unique_ptr<Consumer> consumer, bool reusable, bool read_on);
     Result<std::unique_ptr<Consumer>> make(const ClientSettings& settings, BeingMade::iterator place);
+    Result<std::unique_ptr<Consumer>> replace(std::unique_ptr<Consumer> consumer);
     // Outside the lock: what was taken out under it.
     void unassign(Clients clients);
     void put_back(Clients clients);
@@ -146,6 +154,8 @@ class ConsumerPool {
     void set_aside(Clients::iterator idle, Clients& to);
     void make_way(Clients& aside);
     void fetch_less(const Consumer& consumer);
+    [[nodiscard]] bool may_hold_more(const Consumer& consumer) const;
+    void let_hold_more(const Consumer& consumer);
     std::unique_ptr<Consumer> take_idle(const ClientSettings& settings,
                                         const plan::TopicPartition& topic_partition, std::int64_t from,
                                         std::optional<std::size_t> lane, Clients& aside);

@@ -39,4 +39,14 @@ std::uint64_t expected_of_fetch(std::uint64_t most, std::uint64_t allowed, std::
     return allowed + static_cast<std::uint64_t>(static_cast<double>(most - allowed) * part);
 }
 
+bool waited_for_fetches(const LeaseUse& use) {
+    return use.most > 0 && use.most < use.allowed / 4 && use.read >= 2 * use.allowed;
+}
+
+std::int32_t messages_queued(std::int32_t queued_messages, std::int32_t queued_kbytes, std::uint64_t uncounted) {
+    if (uncounted == 0) return queued_messages;
+    const std::uint64_t fit = (static_cast<std::uint64_t>(queued_kbytes) << 10) / uncounted;
+    return static_cast<std::int32_t>(std::clamp<std::uint64_t>(fit, 1, static_cast<std::uint64_t>(queued_messages)));
+}
+
 }  // namespace sluice::kafka

@@ -22,6 +22,8 @@ struct ClientMemory {
 struct Learned {
     /// What a new one asks for at once, at most.
     std::int32_t fetch_bytes = std::numeric_limits<std::int32_t>::max();
+    std::optional<SteadyTime> held_too_much_at;  ///< when one of them last turned out to hold too much
+    std::uint64_t uncounted = 0;  ///< bytes of a record that librdkafka's queue does not count: key and headers
     std::optional<std::uint64_t> most;  ///< what one that asks for no more held; nullopt: none saw a record
 };
 
@@ -78,5 +80,20 @@ bool gives_way(const MemoryWait& mine, const MemoryWait& other);
 /// beyond what it is `allowed` to queue it is all from one fetch.
 std::uint64_t expected_of_fetch(std::uint64_t most, std::uint64_t allowed, std::int32_t asked,
                                 std::int32_t fetch_bytes);
+
+/// How one lease went, in bytes.
+struct LeaseUse {
+    std::uint64_t read = 0;     ///< handed over in all
+    std::uint64_t most = 0;     ///< queued and handed over at once, at most; 0 unknown
+    std::uint64_t allowed = 0;  ///< what its client is to queue, beside one fetch
+};
+
+/// Whether its client was waiting for fetches: it read twice what it may queue, so all of these but the last were full,
+/// and never had a quarter of that. Where they are smaller than they need be, twice as large ones leave it within its part.
+bool waited_for_fetches(const LeaseUse& use);
+
+/// How many records a client may queue that each have so many bytes which its queue does not count, of `queued_messages`
+/// and `queued_kbytes` that it has otherwise. One at least.
+std::int32_t messages_queued(std::int32_t queued_messages, std::int32_t queued_kbytes, std::uint64_t uncounted);
 
 }  // namespace sluice::kafka

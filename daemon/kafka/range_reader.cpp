@@ -14,9 +14,8 @@ namespace {
 /// The state of one reading. Pulled apart so that each way to end a range stands on its own.
 class Reading {
  public:
-    Reading(Consumer& consumer, const plan::OffsetRange& range, const ReadOptions& options,
-            const RecordHandler& handler)
-        : consumer_(consumer),
+    Reading(const Lease& lease, const plan::OffsetRange& range, const ReadOptions& options, const RecordHandler& handler)
+        : lease_(lease),
           range_(range),
           handler_(handler),
           topic_{range.topic_partition.topic.data(), range.topic_partition.topic.size()},
@@ -43,7 +42,7 @@ class Reading {
             if (m->offset < next_) continue;  // a compressed batch begins before the offset asked for
             if (m->offset >= range_.until) {
                 skip_to(range_.until);
-                consumer_.keep({std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
+                consumer().keep({std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
                                 std::make_move_iterator(batch.end())});
                 break;
             }
@@ -55,9 +54,9 @@ class Reading {
         SLUICE_CHECK(deliver());
         // Control records and aborted ones never arrive; the position passes them. To ask for it takes a lock
         // that the fetching thread needs, so not while records keep coming.
-        const auto position = done() || !came_short ? std::nullopt : consumer_.position();
+        const auto position = done() || !came_short ? std::nullopt : consumer().position();
         if (position && *position >= range_.until) skip_to(range_.until);
-        if (!done() && consumer_.end() >= range_.until) skip_to(range_.until);
+        if (!done() && consumer().end() >= range_.until) skip_to(range_.until);
         if (next_ != before) return true;
         if (!position || *position <= std::max(passed_, next_)) return false;
         passed_ = *position;
@@ -79,9 +78,9 @@ class Reading {
         counts_.last_leader_epoch = chunk_.last_leader_epoch();
         counts_.last_offset = chunk_.records().back().offset;
         counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
-        consumer_.hand_over(chunk_.size(), chunk_.bytes());
+        consumer().hand_over(chunk_.size(), chunk_.bytes());
         auto result = handler_(chunk_.records());
-        consumer_.take_back();
+        consumer().take_back();
         chunk_.clear();
         return result;
     }
@@ -90,7 +89,7 @@ class Reading {
         switch (m.err) {
             case RD_KAFKA_RESP_ERR__PARTITION_EOF:
                 end_ = m.offset;
-                consumer_.reached_end(m.offset);
+                consumer().reached_end(m.offset);
                 return {};
             case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
             case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
@@ -108,7 +107,7 @@ class Reading {
             default: break;
         }
         Error error = to_error(where(), m.err, rd_kafka_message_errstr(&m),
-                               {.principal = consumer_.settings().principal,
+                               {.principal = consumer().settings().principal,
                                 .topic = range_.topic_partition.topic});
         if (!error.retriable || error.code == ErrorCode::denied) return error;
         last_trouble_ = std::move(error.message);  // librdkafka goes on by itself; said if it doesn't
@@ -119,7 +118,9 @@ class Reading {
         return plan::to_string(range_.topic_partition) + " at offset " + std::to_string(next_);
     }
 
-    Consumer& consumer_;
+    [[nodiscard]] Consumer& consumer() const { return lease_.consumer(); }
+
+    const Lease& lease_;  ///< its consumer may become another one between two calls
     const plan::OffsetRange& range_;
     const RecordHandler& handler_;
     const sluice_string topic_;
@@ -137,8 +138,7 @@ class Reading {
 Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
                                const ReadOptions& options, const RecordHandler& handler,
                                const std::stop_token& stop, const Clock& clock) {
-    Consumer& consumer = lease.consumer();
-    Reading reading(consumer, range, options, handler);
+    Reading reading(lease, range, options, handler);
     std::vector<Message> batch;
     // The end may be known already: what is left of the partition then has no visible record.
     SLUICE_CHECK(reading.take(batch, true));
@@ -153,11 +153,18 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
         // librdkafka hands over what it has when there are as many as were asked for, or when the time is
         // over, not when it has no more: at the end of a range both would be a wait for nothing.
         const auto left = static_cast<std::uint64_t>(range.until - reading.next());
+        Consumer& consumer = lease.consumer();
         const auto wanted = std::min(left, consumer.records_in(options.chunk_bytes, options.chunk_records));
         const SteadyTime asked = clock.steady();
         SLUICE_CHECK(consumer.consume(batch, static_cast<std::size_t>(wanted),
                                       left < options.chunk_records ? options.tail_timeout : options.poll_timeout));
         fetching += clock.steady() - asked;
+        if (consumer.outgrows_queue(batch)) {
+            batch.clear();  // read again
+            const std::int32_t epoch = reading.counts().last_leader_epoch;
+            SLUICE_CHECK(lease.renew(range.topic_partition, reading.next(), epoch >= 0 ? epoch : lease.leader_epoch()));
+            continue;
+        }
         const bool came_short = batch.size() < wanted;
         SLUICE_TRY(const bool progress, reading.take(batch, came_short));
         const SteadyTime now = clock.steady();

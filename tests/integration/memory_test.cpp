@@ -112,6 +112,27 @@ TEST_CASE("records of 5 MB stay within memoryMax") {
     CHECK(setup.peak_after(2, "holdWrite: 50ms\n") < resident_max);
 }
 
+TEST_CASE("records that are all key, or all headers, stay within memoryMax") {
+    for (const std::string large : {"key", "header"}) {
+        CAPTURE(large);
+        Setup setup("memory-" + large, 2);
+        setup.kafka.produce(
+            setup.topic, 6'000,
+            [&](std::int64_t id) {
+                Record record;
+                record.partition = static_cast<std::int32_t>(id % 2);
+                record.value = std::to_string(id);
+                const std::string text(50'000, 'x');
+                if (large == "key") record.key = text;
+                if (large == "header") record.headers.emplace_back("trace", text);
+                return record;
+            },
+            {{"queue.buffering.max.kbytes", "65536"}});
+        setup.pipeline.source_extra = "maxOffsetsPerTrigger: 3000\n";
+        CHECK(setup.peak_after(1, "holdWrite: 50ms\n") < resident_max);
+    }
+}
+
 TEST_CASE("a sink that takes seconds for a batch does not fill the memory meanwhile") {
     Setup setup("memory-slow", 8);
     setup.produce(800'000, 100, "none");

@@ -141,6 +141,36 @@ TEST_CASE("idle consumers give up what they fetched where it would be more than 
     enough.forget(world.settings);
 }
 
+TEST_CASE("a client whose queue would fill with keys or headers, which it does not count, is replaced in the middle of a range") {
+    for (const std::string large : {"key", "header"}) {
+        CAPTURE(large);
+        World world;
+        const std::string topic = test::Kafka::unique("pool");
+        REQUIRE(world.broker->create_topic(topic, 1));
+        test::Kafka kafka(world.broker->bootstrap_servers());
+        kafka.produce(topic, 900, [&](std::int64_t id) {
+            test::Record record;
+            record.value = std::to_string(id);
+            const std::string text(id < 300 ? 10 : 5'000, 'x');
+            if (large == "key") record.key = text;
+            if (large == "header") record.headers.emplace_back("trace", text);
+            return record;
+        });
+        ConsumerPool pool({});
+        CHECK(world.read(pool, {{topic, 0}, 0, 250}) == numbers(0, 250));
+        CHECK(pool.stats().closed == 0);
+        CHECK(world.read(pool, {{topic, 0}, 250, 700}) == numbers(250, 700));
+        CHECK(pool.stats().closed == 1);
+        CHECK(world.read(pool, {{topic, 0}, 700, 900}) == numbers(700, 900));
+        const PoolStats stats = pool.stats();
+        CHECK(stats.closed == 1);
+        CHECK(stats.clients == 1);
+        CHECK(stats.leased == 0);
+        CHECK(stats.hits_position == 2);
+        pool.forget(world.settings);
+    }
+}
+
 TEST_CASE("with more partitions than clients the ones to be moved next are let go beforehand") {
     World world;
     const std::string topic = world.topic_of(10, 6);

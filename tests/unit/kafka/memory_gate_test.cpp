@@ -134,3 +134,17 @@ TEST_CASE("of what one fetch brought beyond the limit, a smaller one brings its 
     CHECK(expected_of_fetch(94 * mib, 14 * mib, 512 << 10, 512 << 10) == 94 * mib);
     CHECK(expected_of_fetch(10 * mib, 14 * mib, 512 << 10, 64 << 10) == 10 * mib);
 }
+
+TEST_CASE("a client waited for fetches when it read much and never had much; not when it filled its queue or read little") {
+    CHECK(waited_for_fetches({.read = 40 * mib, .most = 2 * mib, .allowed = 12 * mib}));
+    CHECK_FALSE(waited_for_fetches({.read = 40 * mib, .most = 5 * mib, .allowed = 12 * mib}));
+    CHECK_FALSE(waited_for_fetches({.read = 10 * mib, .most = 2 * mib, .allowed = 12 * mib}));
+    CHECK_FALSE(waited_for_fetches({.read = 40 * mib, .most = 0, .allowed = 12 * mib}));
+}
+
+TEST_CASE("fewer records are queued where much of them is not counted") {
+    CHECK(messages_queued(12'710, 8192, 0) == 12'710);
+    CHECK(messages_queued(12'710, 8192, 20) == 12'710);
+    CHECK(messages_queued(12'710, 8192, 50'000) == 167);
+    CHECK(messages_queued(12'710, 8192, 50'000'000) == 1);
+}
