@@ -106,7 +106,8 @@ void MetricsBridge::show_partitions(metrics::PipelineMetrics& series, const pipe
                                     std::set<plan::TopicPartition>& known) {
     for (const auto& [tp, at] : status.partitions) {
         series.set_position(tp, at.position);
-        series.set_backlog(tp, std::max<std::int64_t>(at.latest - at.position, 0));
+        series.set_backlog(tp, at.latest ? std::optional(std::max<std::int64_t>(*at.latest - at.position, 0))
+                                         : std::nullopt);
         series.set_last_record(tp, at.last_record_ms
                                        ? std::optional(WallTime{Milliseconds{*at.last_record_ms}})
                                        : std::nullopt);

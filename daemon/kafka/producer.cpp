@@ -9,6 +9,7 @@
 #include "daemon/kafka/client_conf.hpp"
 #include "daemon/kafka/complaint.hpp"
 #include "daemon/kafka/handles.hpp"
+#include "daemon/kafka/header_bytes.hpp"
 
 namespace sluice::kafka {
 namespace {
@@ -17,6 +18,9 @@ using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, Deleter<rd_kafka_NewTopic_
 using Headers = std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>>;
 
 constexpr int poll_ms = 100;
+
+/// What librdkafka keeps for each record, beside key, value and headers.
+constexpr std::uint64_t record_overhead_bytes = 330;
 
 /// What a broker takes in one request unless it is told otherwise (socket.request.max.bytes): no record
 /// of the source is larger. A dead letter is larger than its record, by its headers.
@@ -41,6 +45,16 @@ Payload payload_of(const std::optional<std::string_view>& bytes) {
     return {bytes->empty() ? &empty : const_cast<char*>(bytes->data()), bytes->size()};
 }
 
+std::uint64_t size_of(const ProducedRecord& record) {
+    const auto size = [](const std::optional<std::string_view>& bytes) { return bytes ? bytes->size() : 0; };
+    std::uint64_t sum = size(record.key) + size(record.value) + record_overhead_bytes;
+    for (const ProducedHeader& header : record.headers) sum += header.name.size() + size(header.value);
+    return sum;
+}
+std::uint64_t size_of(const rd_kafka_message_t& message) {
+    return message.key_len + message.len + header_bytes_of(message) + record_overhead_bytes;
+}
+
 /// The bytes of a message that comes back.
 std::optional<std::string> bytes_of(const void* data, std::size_t size) {
     if (data == nullptr) return std::nullopt;
@@ -53,6 +67,7 @@ struct Letter {
     std::optional<std::string> value;
     Headers headers;
     std::int64_t timestamp_ms = 0;  ///< 0: now
+    std::uint64_t size = 0;
 };
 
 /// Whether the broker knows the topic, or why it does not say.
@@ -132,10 +147,11 @@ Result<void> create_topic(rd_kafka_t* client, const std::string& topic, std::str
 
 class TopicProducer final : public Producer {
  public:
-    TopicProducer(std::string topic, std::string principal)
-        : topic_(std::move(topic)), principal_(std::move(principal)) {}
+    TopicProducer(std::string topic, std::string principal, const ProducerMemory& memory)
+        : topic_(std::move(topic)), principal_(std::move(principal)), memory_(memory) {}
 
     ~TopicProducer() override {
+        hold(0);
         if (!client_) return;
         // What is still queued belongs to a batch that was given up.
         (void)rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -166,9 +182,13 @@ class TopicProducer final : public Producer {
                 header.value ? static_cast<ssize_t>(header.value->size()) : -1);
             if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(what(), code);
         }
-        SLUICE_CHECK(send_again(stop));
-        return send(record.key, record.value, std::max<std::int64_t>(record.timestamp_ms, 0),
-                    std::move(headers), stop);
+        const std::uint64_t size = size_of(record);
+        SLUICE_CHECK(make_room(size, stop));
+        hold(held_ + size);
+        auto sent = send(record.key, record.value, std::max<std::int64_t>(record.timestamp_ms, 0),
+                         std::move(headers), stop);
+        if (!sent) let_go(size);
+        return sent;
     }
 
     Result<void> flush(Milliseconds timeout, const std::stop_token& stop) override {
@@ -191,11 +211,31 @@ class TopicProducer final : public Producer {
     static void delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
         auto* const self = static_cast<TopicProducer*>(opaque);
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) self->complaint_ = {};
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || self->first_error_) return;
-        if (!self->put_aside(*message)) self->first_error_ = self->failure(message->err);
+        const bool failed = message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !self->first_error_;
+        if (failed && self->put_aside(*message)) return;
+        if (failed) self->first_error_ = self->failure(message->err);
+        self->let_go(size_of(*message));
     }
     static void complained(rd_kafka_t*, int code, const char* reason, void* opaque) {
         static_cast<TopicProducer*>(opaque)->complaint_.note(static_cast<rd_kafka_resp_err_t>(code), reason);
+    }
+
+    void hold(std::uint64_t bytes) {
+        held_ = bytes;
+        if (memory_.held != nullptr) *memory_.held = bytes;
+    }
+
+    void let_go(std::uint64_t bytes) { hold(held_ - std::min(held_, bytes)); }
+
+    /// Sends what was put aside, and waits until there is room for a record of this size.
+    Result<void> make_room(std::uint64_t size, const std::stop_token& stop) {
+        while (true) {
+            SLUICE_CHECK(send_again(stop));
+            if (held_ == 0 || held_ + size <= memory_.max) return {};
+            if (first_error_) return *first_error_;
+            if (stop.stop_requested()) return Error{ErrorCode::stopping, what() + ": stopped"};
+            (void)rd_kafka_poll(client_.get(), poll_ms);
+        }
     }
 
     /// Hands a record to the client, with its timestamp for put_aside(), which no message that failed has.
@@ -236,7 +276,10 @@ class TopicProducer final : public Producer {
         while (!again_.empty()) {
             Letter letter = std::move(again_.front());
             again_.pop_front();
-            SLUICE_CHECK(send(letter.key, letter.value, letter.timestamp_ms, std::move(letter.headers), stop));
+            auto sent = send(letter.key, letter.value, letter.timestamp_ms, std::move(letter.headers), stop);
+            if (sent) continue;
+            let_go(letter.size);
+            return sent;
         }
         return {};
     }
@@ -247,6 +290,7 @@ class TopicProducer final : public Producer {
         // When there are several in a request, librdkafka says INVALID_RECORD of each.
         const bool may_be_its_own = message.err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP ||
                                     message.err == RD_KAFKA_RESP_ERR_INVALID_RECORD;
+        std::uint64_t size = size_of(message);
         auto timestamp_ms = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(message._private));
         if (!may_be_its_own && message.err != fault_of_another) return false;
         if (may_be_its_own && timestamp_ms == 0) return false;  // the current time does not help
@@ -261,9 +305,11 @@ class TopicProducer final : public Producer {
                 text.data(), static_cast<ssize_t>(text.size()));
             if (added != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
             timestamp_ms = 0;
+            size += timestamp_header.size() + text.size();
+            hold(held_ + timestamp_header.size() + text.size());
         }
         again_.push_back({bytes_of(message.key, message.key_len), bytes_of(message.payload, message.len),
-                          std::move(copy), timestamp_ms});
+                          std::move(copy), timestamp_ms, size});
         return true;
     }
 
@@ -299,16 +345,18 @@ class TopicProducer final : public Producer {
     const std::string topic_;
     const std::string principal_;
     Complaint complaint_;               ///< since a record was acknowledged
-    std::deque<Letter> again_;          ///< to be sent once more; no more than was queued
+    const ProducerMemory memory_;
+    std::uint64_t held_ = 0;            ///< queued, or to be sent once more
+    std::deque<Letter> again_;          ///< to be sent once more
     std::optional<Error> first_error_;  ///< since the last flush()
     Client client_;                     // its callbacks write to these: they outlive it
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings,
-                                                const std::string& topic, Milliseconds timeout) {
-    auto producer = std::make_unique<TopicProducer>(topic, settings.principal);
+Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings, const std::string& topic,
+                                                const ProducerMemory& memory, Milliseconds timeout) {
+    auto producer = std::make_unique<TopicProducer>(topic, settings.principal, memory);
     SLUICE_CHECK(producer->open(settings, timeout));
     return std::unique_ptr<Producer>(std::move(producer));
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Writes records to one topic: dead letters. Not on the path of ordinary records.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,9 +28,14 @@ struct ProducedRecord {
     std::span<const ProducedHeader> headers;
 };
 
+/// What a producer may hold of records that nobody has acknowledged, those that are sent once more included; in bytes.
+struct ProducerMemory {
+    std::uint64_t max = 16ULL << 20;             ///< one record is taken all the same, however large
+    std::atomic<std::uint64_t>* held = nullptr;  ///< where it says how much it holds; outlives it
+};
+
 /// An idempotent producer (acks=all) to one topic, over the pipeline's own `kafka.*` connection
-/// settings. What it may hold is bounded (16 MiB, and as much again of records that are sent once more).
-/// Confined to one thread at a time.
+/// settings. Confined to one thread at a time.
 ///
 /// A record whose timestamp the topic refuses (message.timestamp.after.max.ms and the like) is sent once
 /// more under the current time, its own in the header `sluice.errors.timestamp`, behind the others.
@@ -37,7 +43,7 @@ class Producer {
  public:
     virtual ~Producer() = default;
 
-    /// Hands a record over; copies it. Waits while the queue is full, until `stop`.
+    /// Hands a record over; copies it. Waits while it holds too much, until `stop`.
     /// Errors: `stopping`; what the broker said of an earlier record since the last flush(); `fatal`
     /// for a record that is too large, with the setting or the command that raises the limit.
     virtual Result<void> produce(const ProducedRecord& record, const std::stop_token& stop) = 0;
@@ -51,7 +57,7 @@ class Producer {
 /// replication factor, as Kafka Connect does for its dead letter queue; records as large as a broker
 /// takes in one request, where the cluster allows that). Errors: `unavailable`; `denied` for a login
 /// that is refused, and for a missing ACL, which it names.
-Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings,
-                                                const std::string& topic, Milliseconds timeout);
+Result<std::unique_ptr<Producer>> open_producer(const ClientSettings& settings, const std::string& topic,
+                                                const ProducerMemory& memory, Milliseconds timeout);
 
 }  // namespace sluice::kafka

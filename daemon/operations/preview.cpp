@@ -106,7 +106,7 @@ Result<json::object> preview_trigger(const Context& context, const std::string& 
         json::object answer = shape(pipeline, plan.batch_id, "rerun", plan.ranges);
         // There is at least what the batch reads; what its trigger found, the running pipeline knows.
         const std::uint64_t backlog =
-            std::max(offsets_of(plan.ranges), live == nullptr ? std::uint64_t{0} : live->backlog);
+            std::max(offsets_of(plan.ranges), live == nullptr ? std::uint64_t{0} : live->backlog.value_or(0));
         add_advice(answer, batches, backlog, capacity);
         answer["planned_at"] = to_iso8601(plan.planned_at);
         const bool runs = live != nullptr && live->batch_id == plan.batch_id;

@@ -8,10 +8,19 @@
 namespace sluice::operations {
 namespace {
 
-/// The newest batch with records behind it, for what the process itself does not remember.
-Result<std::optional<checkpoints::Commit>> newest_commit(const Context& context,
-                                                         const std::string& pipeline) {
-    constexpr std::size_t looked_at = 16;  // in flight and abandoned ones may come first
+/// The newest batch with records behind it, for what the process itself does not remember. Batches are read one
+/// by one, since each may have many ranges, as long as history has no hole: it keeps the last one with records longest.
+Result<std::optional<checkpoints::Commit>> newest_commit(const Context& context, const std::string& pipeline,
+                                                         std::uint64_t next_batch_id) {
+    constexpr std::uint64_t looked_at = 16;  // in flight and abandoned ones may come first
+    for (std::uint64_t back = 1; back <= std::min(looked_at, next_batch_id); ++back) {
+        auto batch = context.store.batch(pipeline, next_batch_id - back);
+        if (!batch && batch.error().code == ErrorCode::not_found) break;
+        if (!batch) return std::move(batch).error();
+        if (batch->commit && batch->commit->state != checkpoints::BatchState::abandoned) {
+            return std::optional(*batch->commit);
+        }
+    }
     SLUICE_TRY(const auto batches, context.store.batches(pipeline, looked_at));
     for (const auto& batch : batches) {
         if (batch.commit && batch.commit->state != checkpoints::BatchState::abandoned) {
@@ -30,7 +39,11 @@ json::array partitions_of(const checkpoints::PipelineState& state, const pipelin
                                           {"latest", std::move(latest)}});
     };
     if (live != nullptr && !live->partitions.empty()) {
-        for (const auto& [tp, status] : live->partitions) add(tp, status.position, status.latest);
+        for (const auto& [tp, status] : live->partitions) {
+            json::value latest;
+            if (status.latest) latest = *status.latest;
+            add(tp, status.position, std::move(latest));
+        }
     } else {
         for (const auto& [tp, position] : state.positions) add(tp, position.offset, nullptr);
     }
@@ -74,7 +87,7 @@ void add_live(json::object& object, const pipeline::Status& live) {
     object["bytes_committed"] = live.bytes_committed;
     object["batches_committed"] = live.batches_committed;
     object["records_dead_lettered"] = live.records_dead_lettered;
-    object["backlog"] = live.backlog;
+    if (live.backlog) object["backlog"] = *live.backlog;
 }
 
 }  // namespace
@@ -84,7 +97,10 @@ Result<json::object> status_of(const Context& context, const std::string& pipeli
     SLUICE_TRY(const config::Pipeline* configuration, configured(context, pipeline));
     SLUICE_TRY(const auto state, context.store.load(pipeline));
     SLUICE_TRY(const auto losses, context.store.losses(pipeline));
-    SLUICE_TRY(const auto newest, newest_commit(context, pipeline));
+    std::optional<checkpoints::Commit> newest;
+    if (live == nullptr || !live->last_committed) {
+        SLUICE_TRY(newest, newest_commit(context, pipeline, state.next_batch_id));
+    }
     json::object object{{"pipeline", pipeline},
                         {"state", "DOWN"},
                         {"run_state", checkpoints::name_of(state.run_state)},

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -40,12 +42,15 @@ std::string principal_shown(const config::Source& source) {
 /// timestamp that the topic refuses becomes a header, too: kafka::Producer.)
 class TopicLetters final : public DeadLetters {
  public:
-    explicit TopicLetters(const config::Pipeline& pipeline)
+    TopicLetters(const config::Pipeline& pipeline, std::uint64_t memory_max)
         : source_(pipeline.source),
           settings_{pipeline.source.kafka, pipeline.name, pipeline.source.isolation_level,
                     principal_shown(pipeline.source)},
           topic_(*pipeline.errors.dead_letter_topic),
-          plugin_(pipeline.sink.plugin) {}
+          plugin_(pipeline.sink.plugin) {
+        memory_.held = &held_;
+        if (memory_max > 0) memory_.max = std::min(memory_.max, memory_max);
+    }
 
     Result<void> begin(std::uint64_t) override {
         const std::lock_guard lock(mutex_);
@@ -58,7 +63,7 @@ class TopicLetters final : public DeadLetters {
                      const std::stop_token& stop) override {
         const std::lock_guard lock(mutex_);
         if (!producer_) {
-            auto opened = kafka::open_producer(settings_, topic_, open_timeout);
+            auto opened = kafka::open_producer(settings_, topic_, memory_, open_timeout);
             if (!opened) return refused(std::move(opened).error());
             producer_ = *std::move(opened);
         }
@@ -85,6 +90,8 @@ class TopicLetters final : public DeadLetters {
         return {};
     }
 
+    std::uint64_t held_bytes() const override { return held_; }
+
  private:
     /// Where it is the login that was refused, the next attempt reads the references again.
     Result<void> refused(Error error) {
@@ -100,6 +107,8 @@ class TopicLetters final : public DeadLetters {
     kafka::ClientSettings settings_;
     const std::string topic_;
     const std::string plugin_;
+    std::atomic<std::uint64_t> held_{0};
+    kafka::ProducerMemory memory_;
     std::mutex mutex_;
     std::unique_ptr<kafka::Producer> producer_;
     bool unsettled_ = false;
@@ -231,9 +240,9 @@ std::string dead_letter_line(const std::string& plugin, const sluice_record& rec
     return line.append(rest, 1);  // both are one object
 }
 
-std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline) {
+std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline, std::uint64_t memory_max) {
     if (pipeline.errors.tolerance == config::Errors::Tolerance::none) return nullptr;
-    if (pipeline.errors.dead_letter_topic) return std::make_unique<TopicLetters>(pipeline);
+    if (pipeline.errors.dead_letter_topic) return std::make_unique<TopicLetters>(pipeline, memory_max);
     return std::make_unique<FileLetters>(pipeline);
 }
 

@@ -29,6 +29,9 @@ class DeadLetters {
                              const std::string& reason, const std::stop_token& stop) = 0;
     /// All that was added is durable when this returns.
     virtual Result<void> settle(const std::stop_token& stop) = 0;
+
+    /// Bytes that nobody has acknowledged yet. Does not block.
+    [[nodiscard]] virtual std::uint64_t held_bytes() const { return 0; }
 };
 
 /// What Kafka Connect writes beside a dead letter, in its order: name and value.
@@ -43,6 +46,7 @@ std::string dead_letter_line(const std::string& plugin, const sluice_record& rec
                              sluice_headers headers, const std::string& reason);
 
 /// As configured; null when `errors.tolerance` is none. Opens nothing before the first letter.
-std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline);
+/// `memory_max`: what letters to a topic may hold, at most, for as long as the pipeline runs; 0: nobody bounds it.
+std::unique_ptr<DeadLetters> make_dead_letters(const config::Pipeline& pipeline, std::uint64_t memory_max);
 
 }  // namespace sluice::pipeline

@@ -90,8 +90,9 @@ void Pipeline::Impl::look_closer(Summary& summary) const {
     if (still >= config_.stalled_after) {
         const std::string failed = std::move(summary.reason);  // of an attempt under RETRYING
         summary.state = State::stalled;
-        summary.reason = std::string("no batch is open, ") + std::to_string(summary.backlog) +
-                        " offsets were waiting: \"" + step_ + "\" has not moved for " +
+        const std::string waiting = summary.backlog ? std::to_string(*summary.backlog) + " offsets were waiting"
+                                                    : "nobody knows yet how many offsets wait";
+        summary.reason = "no batch is open, " + waiting + ": \"" + step_ + "\" has not moved for " +
                         std::to_string(still.count()) + " s" + (failed.empty() ? "" : "; before that: " + failed);
     }
 }
@@ -285,7 +286,7 @@ bool Pipeline::hold() {
 void Pipeline::release() { impl_->released(); }
 Status Pipeline::status() const { return impl_->status(); }
 Summary Pipeline::summary() const { return impl_->summary(); }
-std::uint64_t Pipeline::sink_memory() const { return impl_->sink_memory_; }
+std::uint64_t Pipeline::sink_memory() const { return impl_->sink_memory(); }
 void Pipeline::set_headroom(std::map<plan::TopicPartition, Milliseconds> headroom) {
     impl_->set_headroom(std::move(headroom));
 }
@@ -298,7 +299,7 @@ bool reads_too_little(const Summary& summary) noexcept {
         case State::starting:
         case State::caught_up:
         case State::done: return false;
-        case State::running: return summary.backlog > 0;
+        case State::running: return summary.backlog != 0;  // unknown, too: the last plan is run again
         case State::retrying:
         case State::stalled:
         case State::paused:

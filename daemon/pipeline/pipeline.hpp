@@ -33,11 +33,11 @@ struct Environment {
     int worker_count = 1;
     std::uint64_t memory_max = 512ULL << 20;  ///< memoryMax
     std::atomic<std::uint64_t> sink_memory_max{0};  ///< what each pipeline's sink may buffer; 0: no bound
-    std::atomic<int> busy{0};  ///< pipelines with a batch open: they share the workers
+    std::atomic<int> busy{0};  ///< pipelines that run a batch: they share the workers
     /// After every change worth a metric; called on the pipeline's strand, must not block.
     std::function<void(const Summary&, const checkpoints::Commit*)> observer = {};
     AlarmFactory make_alarm = make_steady_alarm;  ///< what pauses are waited for with
-    std::function<std::unique_ptr<DeadLetters>(const config::Pipeline&)> make_dead_letters =
+    std::function<std::unique_ptr<DeadLetters>(const config::Pipeline&, std::uint64_t memory_max)> make_dead_letters =
         pipeline::make_dead_letters;
     std::function<std::uint32_t()> random_seed = {};  ///< of the jitter; empty: the machine's
 };
@@ -79,7 +79,7 @@ class Pipeline {
     [[nodiscard]] Status status() const;  ///< copies what is known of every partition
     [[nodiscard]] Summary summary() const;
 
-    /// Bytes that its sink says it has buffered. Safe from any thread.
+    /// Bytes that its sink says it has buffered, and those of dead letters under way. Safe from any thread.
     [[nodiscard]] std::uint64_t sink_memory() const;
 
     /// What housekeeping found out of how long unread records last; shown by status() from now on.

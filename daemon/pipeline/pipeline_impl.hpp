@@ -38,7 +38,7 @@ class Pipeline::Impl {
           strand_(asio::make_strand(environment.io)),
           wake_(environment.make_alarm(strand_)),
           random_(environment.random_seed ? environment.random_seed() : std::random_device{}()) {
-        dead_letters_ = environment.make_dead_letters(config_);
+        dead_letters_ = environment.make_dead_letters(config_, environment.sink_memory_max / 4);
         status_.name = config_.name;
         status_.plugin = config_.sink.plugin;
         status_.guarantee = sink::name_of(plugin_->guarantee_with(config_.sink.settings));
@@ -78,6 +78,9 @@ class Pipeline::Impl {
     std::stop_source abort_;
     std::atomic<bool> stopping_{false};  ///< what plugins see
     std::atomic<std::uint64_t> sink_memory_{0};  ///< what they say they hold
+    [[nodiscard]] std::uint64_t sink_memory() const {
+        return sink_memory_ + (dead_letters_ ? dead_letters_->held_bytes() : 0);
+    }
     std::atomic<int> exit_code_{0};
     std::atomic<bool> ended_{false};
     enum class Rest { none, resting, held };

@@ -37,21 +37,20 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
         status_.batch_offsets = 0;
         for (const auto& range : plan.ranges) status_.batch_offsets += plan::size_of(range.range);
     }
-    // However it ends, by an exception too: lanes are counted by it, and a batch that is none is not STALLED.
-    struct Busy {
+    // However it ends, by an exception too: a batch that is none is not STALLED.
+    struct Open {
         Impl& impl;
-        explicit Busy(Impl& of) : impl(of) { ++impl.env_.busy; }
-        ~Busy() {
-            --impl.env_.busy;
+        explicit Open(Impl& of) : impl(of) {}
+        ~Open() {
             const std::lock_guard lock(impl.status_mutex_);
             impl.status_.batch_id.reset();
             impl.step_ = "commit a batch";
             impl.step_since_ = impl.env_.clock.steady();
         }
-        Busy(const Busy&) = delete;
-        Busy& operator=(const Busy&) = delete;
+        Open(const Open&) = delete;
+        Open& operator=(const Open&) = delete;
     };
-    const Busy busy(*this);
+    const Open open_batch(*this);
     int attempt = 0;
     co_return co_await with_retries("batch", Stage::read, [&] {
         ++attempt;
@@ -62,6 +61,15 @@ asio::awaitable<Result<void>> Pipeline::Impl::run_plan(const checkpoints::Plan& 
 asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Plan& plan,
                                                            bool is_rerun, int attempt) {
     enter(State::running);
+    // While it is being run: one that waits for its next attempt leaves the workers to the others.
+    struct Busy {
+        std::atomic<int>& pipelines;
+        explicit Busy(std::atomic<int>& of) : pipelines(of) { ++pipelines; }
+        ~Busy() { --pipelines; }
+        Busy(const Busy&) = delete;
+        Busy& operator=(const Busy&) = delete;
+    };
+    const Busy busy(env_.busy);
     const RefusalPolicy refusal{
         refusals_, dead_letters_.get(),
         [this, &plan](const std::vector<checkpoints::RefusedRecord>& records) {
@@ -146,12 +154,14 @@ asio::awaitable<Result<void>> Pipeline::Impl::attempt_plan(const checkpoints::Pl
     co_return Result<void>{};
 }
 
-/// At most once a second while batches run, and once more when there is nothing to do.
+/// At most once a second while batches run, and once more when there is nothing to do; once a minute where it fails,
+/// since a coordinator that is away costs ten seconds each time.
 asio::awaitable<void> Pipeline::Impl::export_positions(bool at_the_end) {
-    constexpr Milliseconds interval{1000};
+    const Milliseconds interval{export_failed_ ? 60'000 : 1000};
     if (!config_.export_group || !export_is_due_) co_return;
     const SteadyTime now = env_.clock.steady();
-    if (!at_the_end && exported_at_ && now - *exported_at_ < interval) co_return;
+    const bool is_last = at_the_end && (!export_failed_ || config_.trigger.kind != config::TriggerKind::processing_time);
+    if (!is_last && exported_at_ && now - *exported_at_ < interval) co_return;
     exported_at_ = now;
     auto exported = co_await look_up(
         [this] { return source_->export_positions(*config_.export_group, state_.positions); });
@@ -191,7 +201,7 @@ void Pipeline::Impl::learn(const checkpoints::Plan& plan, const BatchOutcome& ou
         status_.bytes_committed += bytes;
         status_.records_dead_lettered += dead_lettered;
         ++status_.batches_committed;
-        status_.backlog -= std::min(status_.backlog, planned);
+        if (status_.backlog) *status_.backlog -= std::min(*status_.backlog, planned);
         for (const auto& [tp, position] : outcome.positions) {
             status_.partitions[tp].position = position.offset;
         }

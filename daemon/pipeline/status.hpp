@@ -32,7 +32,7 @@ std::string_view name_of(State state) noexcept;
 
 struct PartitionStatus {
     std::int64_t position = 0;
-    std::int64_t latest = 0;  ///< at the last trigger
+    std::optional<std::int64_t> latest;  ///< at the last trigger; none before the first
     std::optional<std::int64_t> last_record_ms;  ///< timestamp of the last record committed by this process
 };
 
@@ -62,7 +62,7 @@ struct Summary {
     std::uint64_t records_dead_lettered = 0;
     PhaseTimes phases;                          ///< of the batch that was committed last
     std::uint64_t restarts = 0;                 ///< after a failure, by itself; since the process started
-    std::uint64_t backlog = 0;                  ///< offsets, as of the last trigger, minus what was committed since
+    std::optional<std::uint64_t> backlog;       ///< offsets, as of the last trigger, minus what was committed since; none before it
     std::string plugin;
     std::string guarantee;  ///< of the sink with its options: "exactly-once" …
     std::string cluster_id;

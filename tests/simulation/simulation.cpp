@@ -198,7 +198,7 @@ class Simulation {
         environment.make_alarm = [&](const asio::any_io_executor& executor) {
             return make_alarm(world_, deadlines, executor);
         };
-        environment.make_dead_letters = [this](const config::Pipeline&) {
+        environment.make_dead_letters = [this](const config::Pipeline&, std::uint64_t) {
             return manner_.refuses > 0 ? make_dead_letters(world_, target_, manner_) : nullptr;
         };
         environment.random_seed = [this] { return static_cast<std::uint32_t>(world_.random.next()); };

@@ -65,6 +65,41 @@ TEST_CASE("with a daemon the status is what the pipeline says of itself") {
     CHECK(orders.at("partitions").at(0).at("latest") == 52);
 }
 
+TEST_CASE("the last commit is found behind batches without records of their own") {
+    Fixture fixture;
+    fixture.start_at({{{"orders", 0}, 1000}});
+    fixture.commit(fixture.put_plan({{{"orders", 0}, 1000, 1500}}));
+    for (int given_up = 0; given_up < 3; ++given_up) {
+        fixture.put_plan({{{"orders", 0}, 1500, 1600}});
+        checkpoints::Store::Move move;
+        const auto state = fixture.store->load("orders");
+        REQUIRE(state);
+        move.abandon(*state);
+        REQUIRE(fixture.store->put_move("orders", move));
+    }
+    fixture.put_plan({{{"orders", 0}, 1500, 1600}});
+    for (const bool is_trimmed : {false, true}) {  // history keeps the newest batch and the last with records, no more
+        CAPTURE(is_trimmed);
+        if (is_trimmed) REQUIRE(fixture.store->trim_history({Milliseconds{0}, 0}, fixture.clock.now + Milliseconds{1}));
+        CHECK(fixture.store->batch("orders", 2).has_value() == !is_trimmed);
+        const auto answer = status(fixture.context(), std::nullopt, false);
+        REQUIRE(answer);
+        CHECK(answer->at("pipelines").at(0).at("last_committed") == 0);
+    }
+}
+
+TEST_CASE("what the pipeline does not know is null, not 0") {
+    Fixture fixture;
+    pipeline::Status live;
+    live.name = "orders";
+    live.partitions[{"orders", 0}].position = 10;
+    const auto answer = status(fixture.context(), std::vector{live}, false);
+    REQUIRE(answer);
+    const json::value& orders = answer->at("pipelines").at(0);
+    CHECK(orders.at("backlog").is_null());
+    CHECK(orders.at("partitions").at(0).at("latest").is_null());
+}
+
 TEST_CASE("a running daemon says who holds its memory") {
     Fixture fixture;
     CHECK(status(fixture.context(), std::nullopt, false)->at("memory").is_null());

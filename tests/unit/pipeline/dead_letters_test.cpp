@@ -65,7 +65,7 @@ TEST_CASE("a dead letter carries the headers that Kafka Connect writes") {
 
 TEST_CASE("a batch's dead letters appear as one file when they are settled, once however often it ran") {
     const Folder folder;
-    const auto letters = make_dead_letters(folder.pipeline);
+    const auto letters = make_dead_letters(folder.pipeline, 0);
     const std::string name = "00000000000000000012.jsonl";
     for (int attempt = 0; attempt < 2; ++attempt) {
         REQUIRE(letters->begin(12));
@@ -81,7 +81,7 @@ TEST_CASE("a batch's dead letters appear as one file when they are settled, once
 
 TEST_CASE("what an aborted attempt wrote is gone when the next one begins, and no letters leave no file") {
     const Folder folder;
-    const auto letters = make_dead_letters(folder.pipeline);
+    const auto letters = make_dead_letters(folder.pipeline, 0);
     REQUIRE(letters->begin(1));
     REQUIRE(letters->add(record_at(7, "a"), {}, "no", {}));
     REQUIRE(letters->begin(1));
@@ -92,7 +92,7 @@ TEST_CASE("what an aborted attempt wrote is gone when the next one begins, and n
 TEST_CASE("a folder that cannot be written is an error that names it, and is tried again") {
     Folder folder;
     std::ofstream(folder.path / "orders") << "a file where the folder goes";
-    const auto letters = make_dead_letters(folder.pipeline);
+    const auto letters = make_dead_letters(folder.pipeline, 0);
     REQUIRE(letters->begin(1));
     const auto added = letters->add(record_at(7, "a"), {}, "no", {});
     REQUIRE_FALSE(added);

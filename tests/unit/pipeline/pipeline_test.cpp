@@ -458,3 +458,30 @@ TEST_CASE("positions are exported to a group when asked for, and a group that re
         CHECK(world.kafka.groups.empty() == refuses);
     }
 }
+
+TEST_CASE("a group that cannot be written is tried once a minute, not at every batch") {
+    World world;
+    LeapingClock clock;
+    world.clock = &clock;
+    world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+    world.config.export_group = "lag-tools";
+    world.kafka.set("orders", 0, 0, 95);
+    std::atomic<int> tries{0};
+    std::atomic<bool> away{true};
+    world.kafka.before_export = [&]() -> Result<void> {
+        ++tries;
+        if (away) return Error{ErrorCode::unavailable, "no coordinator", true};
+        return {};
+    };
+    world.run([&](Pipeline& pipeline) {
+        if (pipeline.status().state != State::caught_up) return;
+        if (away) {
+            CHECK(tries == 1);
+            away = false;
+            clock.leap(1min);
+        } else if (tries == 2) {
+            pipeline.shut_down();
+        }
+    });
+    CHECK(world.kafka.groups.at("lag-tools").at(orders0) == 95);
+}

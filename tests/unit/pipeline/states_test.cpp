@@ -126,6 +126,81 @@ TEST_CASE("a sink is told to hurry when its batch is aborted, not while that may
     }
 }
 
+TEST_CASE("a pipeline that has not looked yet does not say that nothing waits") {
+    World world;
+    world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+    world.kafka.set("orders", 0, 0, 20);
+    REQUIRE(world.store->put_run_state("orders", checkpoints::RunState::paused, {}));
+    bool looked = false;
+    const Status last = world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (!looked && now.state == State::paused) {
+            CHECK_FALSE(now.backlog);
+            looked = true;
+            REQUIRE(world.store->put_run_state("orders", checkpoints::RunState::running, {}));
+            pipeline.set_run_state(checkpoints::RunState::running);
+        }
+        if (now.state == State::caught_up) pipeline.shut_down();
+    });
+    CHECK(looked);
+    CHECK(last.backlog == 0);
+}
+
+TEST_CASE("what is known of partitions while the last plan is run again is not how much waits") {
+    World world;
+    world.config.trigger = {config::TriggerKind::processing_time, 1ms};
+    world.kafka.set("orders", 0, 0, 8);
+    enum { first, again, over };
+    std::atomic<int> stage = first;
+    world.target.answer = [&](const std::string& call) -> sink::Reply {
+        if (stage == first && call.starts_with("commit ")) return {sink::Status::fatal, "not today", ""};
+        return {};
+    };
+    world.run([&](Pipeline& pipeline) {
+        if (pipeline.status().state == State::failed) pipeline.shut_down();
+    });
+    stage = again;
+    std::atomic<bool> looking{false};
+    world.kafka.before_facts = [&]() -> Result<void> {
+        looking = true;
+        while (stage == again) std::this_thread::sleep_for(1ms);
+        return {};
+    };
+    world.run([&](Pipeline& pipeline) {
+        if (looking && stage == again) {
+            const Status now = pipeline.status();
+            CHECK(now.batches_committed == 1);
+            CHECK_FALSE(now.backlog);
+            CHECK(now.partitions.at({"orders", 0}).position == 8);
+            CHECK_FALSE(now.partitions.at({"orders", 0}).latest);
+            stage = over;
+            pipeline.shut_down();
+        }
+    });
+    CHECK(stage == over);
+}
+
+TEST_CASE("a pipeline that waits for its next attempt leaves the workers to the others") {
+    World world;
+    world.config.errors.retry_delay_max = 50ms;
+    world.kafka.set("orders", 0, 0, 8);
+    int failures = 0;
+    world.target.answer = [&](const std::string& call) -> sink::Reply {
+        if (call.starts_with("commit ") && failures++ < 3) return {sink::Status::retry, "away", ""};
+        return {};
+    };
+    int waits = 0;
+    world.run([&](Pipeline& pipeline) {
+        const Status now = pipeline.status();
+        if (now.state != State::retrying || !now.retry_at) return;
+        CHECK(now.batch_id);
+        CHECK(*world.busy == 0);
+        ++waits;
+    });
+    CHECK(waits > 0);
+    CHECK(world.target.visible == world.everything());
+}
+
 TEST_CASE("a pipeline that failed by data loss, configuration or another owner waits for a person") {
     for (const auto code : {ErrorCode::data_loss, ErrorCode::configuration, ErrorCode::locked, ErrorCode::fatal}) {
         CAPTURE(name_of(code));

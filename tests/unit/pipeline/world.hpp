@@ -41,11 +41,12 @@ struct World {
                                 .store = *store,
                                 .clock = *clock,
                                 .worker_count = 2};
-        environment.make_dead_letters = [this](const config::Pipeline& pipeline) {
+        environment.make_dead_letters = [this](const config::Pipeline& pipeline, std::uint64_t) {
             return pipeline.errors.tolerance == config::Errors::Tolerance::none
                        ? nullptr
                        : std::make_unique<FakeDeadLetters>(letters);
         };
+        busy = &environment.busy;
         Pipeline pipeline(environment, config, std::make_shared<FakePlugin>(target),
                           [this](const config::Pipeline&) { return std::make_unique<FakeSource>(kafka); });
         boost::asio::co_spawn(pipeline.strand(), pipeline.run(), boost::asio::detached);
@@ -77,6 +78,7 @@ struct World {
     config::Pipeline config;
     std::unique_ptr<checkpoints::Store> store = checkpoints::make_memory_store();
     int exit_code = -1;
+    const std::atomic<int>* busy = nullptr;  ///< of its environment; while it runs
     const Clock* clock = &system_clock();
 };
 
