@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "daemon/kafka/header_bytes.hpp"
 
@@ -149,20 +150,52 @@ std::uint64_t Consumer::records_in(std::uint64_t bytes, std::uint64_t most) cons
     return std::clamp<std::uint64_t>(bytes / each, 1, most);
 }
 
-bool Consumer::outgrows_queue(const std::vector<Message>& batch) {
+/// What nobody counts is little nearly always, so two records of a batch are looked at; all of them where it is not.
+Result<bool> Consumer::outgrows_queue(const std::vector<Message>& batch) {
+    batch_header_bytes_ = 0;
     if (batch.empty()) return false;
-    header_bytes_ = 0;
+    std::uint64_t largest = 0;
     for (const Message* const end : {&batch.front(), &batch.back()}) {
         if ((*end)->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-        header_bytes_ = std::max(header_bytes_, header_bytes_of(**end));
-        uncounted_bytes_ = std::max<std::uint64_t>(uncounted_bytes_, (*end)->key_len + header_bytes_);
+        const std::uint64_t headers = header_bytes_of(**end);
+        batch_header_bytes_ += headers * batch.size() / 2;
+        largest = std::max<std::uint64_t>(largest, (*end)->key_len + headers);
     }
     const auto queued = static_cast<std::uint64_t>(limits_.queued_messages);
-    return queued > 1 && uncounted_bytes_ * queued > 2 * allowed_bytes();
+    const std::uint64_t most = 2 * allowed_bytes();
+    const bool may_crowd = queued > 1 && largest * queued > most;
+    if (!may_crowd && largest * batch.size() <= most / 8) {
+        uncounted_bytes_ = std::max(uncounted_bytes_, largest);
+        return false;
+    }
+    std::uint64_t records = 0;
+    std::uint64_t uncounted = 0;
+    const auto count = [&](const std::vector<Message>& messages) {
+        std::uint64_t headers = 0;
+        for (const Message& message : messages) {
+            if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+            const std::uint64_t bytes = header_bytes_of(*message);
+            headers += bytes;
+            uncounted += message->key_len + bytes;
+            ++records;
+        }
+        return headers;
+    };
+    batch_header_bytes_ = count(batch);
+    // One large record among many is no reason to queue few of them.
+    constexpr std::size_t telling_records = 100;
+    if (may_crowd && batch.size() < telling_records) {
+        std::vector<Message> more;
+        SLUICE_CHECK(consume(more, telling_records - batch.size(), Milliseconds{5}));
+        (void)count(more);
+        keep(std::move(more));
+    }
+    uncounted_bytes_ = std::max(uncounted_bytes_, uncounted / std::max<std::uint64_t>(records, 1));
+    return may_crowd && uncounted_bytes_ * queued > most;
 }
 
 void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
-    bytes += records * header_bytes_;
+    bytes += std::exchange(batch_header_bytes_, 0);
     // Nearer to the larger of what was and what is: sizes that change must not fill the memory.
     const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
     record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
@@ -180,6 +213,8 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
     sample_bytes_ = 0;
     most_queued_ = std::max<std::uint64_t>(most_queued_, queued);
     most_held_ = std::max<std::uint64_t>(most_held_, queued + handed_bytes_);
+    // What had gathered before the lease says nothing of how fast it comes.
+    if (lease_bytes_ > gathered_bytes_) most_held_since_ = std::max<std::uint64_t>(most_held_since_, queued + handed_bytes_);
 }
 
 void Consumer::begin_lease() {
@@ -187,7 +222,9 @@ void Consumer::begin_lease() {
     sample_bytes_ = 0;
     lease_bytes_ = 0;
     uncounted_bytes_ = 0;
+    gathered_bytes_ = queued_bytes();
     most_held_ = 0;
+    most_held_since_ = 0;
 }
 
 std::uint64_t Consumer::queued_bytes() const {

@@ -66,11 +66,11 @@ class Consumer {
     /// Why the cluster refuses this client, when it does; forgotten when a record arrives.
     [[nodiscard]] std::optional<Error> refusal(std::string_view context) const;
 
-    /// Whether its queue may fill with much more than it is to hold. librdkafka counts the values of what it has
-    /// queued, neither keys nor headers, which the first and the last record of `batch` are looked at for. Then no
-    /// more may be fetched by this client: destroy what it handed out, and take one with a smaller queue.
-    [[nodiscard]] bool outgrows_queue(const std::vector<Message>& batch);
-    /// Of a record at most in its last lease: what librdkafka does not count of it.
+    /// Whether its queue may fill with much more than it is to hold, by what consume() just gave: librdkafka counts
+    /// the values of what it has queued, neither keys nor headers. Then no more may be fetched by this client: destroy
+    /// what it handed out, and take one with a smaller queue. Errors: those of consume().
+    Result<bool> outgrows_queue(const std::vector<Message>& batch);
+    /// Of a record in its last lease, in the mean of the worst batch: what librdkafka does not count of it.
     [[nodiscard]] std::uint64_t uncounted_bytes() const { return uncounted_bytes_; }
     /// How many records come to about `bytes`, by those handed over last: 1 … `most`. 1 while none was.
     [[nodiscard]] std::uint64_t records_in(std::uint64_t bytes, std::uint64_t most) const;
@@ -91,6 +91,8 @@ class Consumer {
     [[nodiscard]] double overshoot() const;
     /// The most that was queued and handed over at once in its last lease; 0 before there were enough records to tell.
     [[nodiscard]] std::uint64_t most_held() const { return most_held_; }
+    /// The same without what had been queued before the lease began.
+    [[nodiscard]] std::uint64_t most_held_since() const { return most_held_since_; }
     /// Handed over in its last lease, in bytes of payload.
     [[nodiscard]] std::uint64_t lease_bytes() const { return lease_bytes_; }
     /// Its limit, with librdkafka's own for each record: what it is to queue, beside one fetch.
@@ -139,7 +141,9 @@ class Consumer {
     std::uint64_t sample_records_ = 0;  ///< handed over since the queue was judged last
     std::uint64_t sample_bytes_ = 0;    ///< of these
     std::uint64_t lease_bytes_ = 0;
-    std::uint64_t header_bytes_ = 0;     ///< of a record seen last
+    std::uint64_t gathered_bytes_ = 0;      ///< queued when the lease began
+    std::uint64_t most_held_since_ = 0;
+    std::uint64_t batch_header_bytes_ = 0;  ///< of the batch to be handed over
     std::uint64_t uncounted_bytes_ = 0;
     std::vector<rd_kafka_message_t*> raw_;
 };

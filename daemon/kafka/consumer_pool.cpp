@@ -345,7 +345,7 @@ bool ConsumerPool::may_hold_more(const Consumer& consumer) const {
     const std::int32_t could_queue =
         messages_queued(most.queued_messages, most.queued_kbytes, consumer.uncounted_bytes());
     return (has.fetch_bytes < most.fetch_bytes || has.queued_messages < could_queue / 2) &&
-           waited_for_fetches({consumer.lease_bytes(), consumer.most_held(), consumer.allowed_bytes()});
+           waited_for_fetches({consumer.lease_bytes(), consumer.most_held_since(), consumer.allowed_bytes()});
 }
 
 /// The records that made clients hold less are over.
@@ -353,15 +353,16 @@ void ConsumerPool::let_hold_more(const Consumer& consumer) {
     Learned& learned = *consumer.learned;
     learned.fetch_bytes = std::max(learned.fetch_bytes, std::min(consumer.limits().fetch_bytes, fetch_bytes_max) * 2);
     learned.uncounted = std::min(learned.uncounted, consumer.uncounted_bytes());
-    learned.most.reset();  // of smaller fetches
     log::debug("records are no larger than they are fetched: more is fetched at once",
                {{"pipeline", consumer.settings().pipeline}, {"fetch_bytes", learned.fetch_bytes}});
 }
 
-/// Another client in the place of one that has a lease.
+/// Another client in the place of one that has a lease. Idle ones that would queue as much too much stop fetching: each is
+/// replaced when it is lent.
 Result<std::unique_ptr<Consumer>> ConsumerPool::replace(std::unique_ptr<Consumer> consumer) {
     const ClientSettings settings = consumer->settings();
     Retired retired;
+    Clients aside;
     BeingMade::iterator place;
     {
         const std::lock_guard lock(mutex_);
@@ -371,8 +372,19 @@ Result<std::unique_ptr<Consumer>> ConsumerPool::replace(std::unique_ptr<Consumer
         place = making_.insert(making_.end(), ClientMemory{0, learned.most});
         log::debug("much of the records is not counted in a queue: fewer are queued",
                    {{"pipeline", settings.pipeline}, {"uncounted_bytes", learned.uncounted}});
+        for (auto idle = idle_.begin(); idle != idle_.end();) {
+            const auto after = std::next(idle);
+            const ConsumerLimits& limits = (*idle)->limits();
+            if ((*idle)->settings() == settings && (*idle)->is_assigned() &&
+                limits.queued_messages / 2 >
+                    messages_queued(limits.queued_messages, limits.queued_kbytes, learned.uncounted)) {
+                set_aside(idle, aside);
+            }
+            idle = after;
+        }
         retire(std::move(consumer), retired);
     }
+    unassign(std::move(aside));
     close(std::move(retired), 0);  // its place is taken already
     return make(settings, place);
 }
@@ -456,6 +468,7 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
     if (reusable && !too_much) {
         const std::lock_guard lock(mutex_);
         too_little = may_hold_more(*consumer);
+        if (too_little) let_hold_more(*consumer);
     }
     const bool stays = reusable && !too_much && !too_little;
     if (stays && !read_on) consumer->unassign();
@@ -471,7 +484,6 @@ void ConsumerPool::give_back(std::unique_ptr<Consumer> consumer, bool reusable, 
         count_returned(consumer->settings().pipeline);
         consumer->leased_since.reset();
         if (too_much) fetch_less(*consumer);
-        if (too_little) let_hold_more(*consumer);
         if (stays) {
             consumer->idle_since = clock_.steady();
             idle_.push_back(std::move(consumer));

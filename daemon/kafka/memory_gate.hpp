@@ -84,7 +84,7 @@ std::uint64_t expected_of_fetch(std::uint64_t most, std::uint64_t allowed, std::
 /// How one lease went, in bytes.
 struct LeaseUse {
     std::uint64_t read = 0;     ///< handed over in all
-    std::uint64_t most = 0;     ///< queued and handed over at once, at most; 0 unknown
+    std::uint64_t most = 0;     ///< queued and handed over at once, at most, of what came during it; 0 unknown
     std::uint64_t allowed = 0;  ///< what its client is to queue, beside one fetch
 };
 

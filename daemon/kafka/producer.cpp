@@ -151,11 +151,11 @@ class TopicProducer final : public Producer {
         : topic_(std::move(topic)), principal_(std::move(principal)), memory_(memory) {}
 
     ~TopicProducer() override {
-        hold(0);
         if (!client_) return;
         // What is still queued belongs to a batch that was given up.
         (void)rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         (void)rd_kafka_flush(client_.get(), 1000);
+        hold(0);  // what came back is not sent once more
     }
 
     Result<void> open(const ClientSettings& settings, Milliseconds timeout) {

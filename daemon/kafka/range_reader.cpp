@@ -29,6 +29,18 @@ class Reading {
     [[nodiscard]] std::int64_t end() const { return end_; }
     [[nodiscard]] const std::string& last_trouble() const { return last_trouble_; }
 
+    /// Its consumer is to become another one, which begins at next(): what the old one still has to say of errors.
+    Result<void> leave_consumer(const std::vector<Message>& batch) {
+        for (const Message& message : batch) {
+            if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) SLUICE_CHECK(event(*message));
+        }
+        end_ = -1;
+        passed_ = -1;
+        epoch_before_ = counts_.last_leader_epoch >= 0 ? counts_.last_leader_epoch : lease_.leader_epoch();
+        return {};
+    }
+    [[nodiscard]] std::int32_t epoch_before() const { return epoch_before_; }
+
     /// Sorts one batch into records, events, and what lies beyond; delivers the records.
     /// Answers whether anything moved. `came_short`: there was less than what was asked for.
     Result<bool> take(std::vector<Message>& batch, bool came_short) {
@@ -39,6 +51,7 @@ class Reading {
                 SLUICE_CHECK(event(*m));
                 continue;
             }
+            if (epoch_before_ >= 0) SLUICE_CHECK(check_history(*m));
             if (m->offset < next_) continue;  // a compressed batch begins before the offset asked for
             if (m->offset >= range_.until) {
                 skip_to(range_.until);
@@ -65,6 +78,14 @@ class Reading {
     }
 
  private:
+    /// librdkafka takes the position of an assignment as it is (its issue 5158). Under another leader than the one that
+    /// gave what comes before, the log may have been cut below: then the batch is read again from its beginning.
+    Result<void> check_history(const rd_kafka_message_t& m) {
+        const std::int32_t before = std::exchange(epoch_before_, -1);
+        if (rd_kafka_message_leader_epoch(&m) <= before) return {};
+        return Error{ErrorCode::out_of_range, where() + ": the leader changed while its consumer was replaced"};
+    }
+
     void skip_to(std::int64_t offset) {
         counts_.gaps += static_cast<std::uint64_t>(offset - next_);
         next_ = offset;
@@ -128,6 +149,7 @@ class Reading {
     std::int64_t next_;      ///< first offset not accounted for
     std::int64_t passed_ = -1;  ///< the consumer's position, where that was further than next_
     std::int64_t end_ = -1;  ///< where the partition ended, as reported during this reading
+    std::int32_t epoch_before_ = -1;  ///< of what a consumer has read that was replaced, until the next one gives a record
     RangeCounts counts_;
     bool is_first_chunk_ = true;
     std::string last_trouble_;
@@ -159,10 +181,12 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
         SLUICE_CHECK(consumer.consume(batch, static_cast<std::size_t>(wanted),
                                       left < options.chunk_records ? options.tail_timeout : options.poll_timeout));
         fetching += clock.steady() - asked;
-        if (consumer.outgrows_queue(batch)) {
+        SLUICE_TRY(const bool outgrown, consumer.outgrows_queue(batch));
+        if (outgrown) {
+            SLUICE_CHECK(reading.leave_consumer(batch));
             batch.clear();  // read again
-            const std::int32_t epoch = reading.counts().last_leader_epoch;
-            SLUICE_CHECK(lease.renew(range.topic_partition, reading.next(), epoch >= 0 ? epoch : lease.leader_epoch()));
+            SLUICE_CHECK(lease.renew(range.topic_partition, reading.next(), reading.epoch_before()));
+            moved = clock.steady();
             continue;
         }
         const bool came_short = batch.size() < wanted;

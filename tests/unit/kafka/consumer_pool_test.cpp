@@ -171,6 +171,28 @@ TEST_CASE("a client whose queue would fill with keys or headers, which it does n
     }
 }
 
+TEST_CASE("a few records with large headers among many are no reason to replace a client, and nothing is lost over them") {
+    World world;
+    const std::string topic = test::Kafka::unique("pool");
+    REQUIRE(world.broker->create_topic(topic, 1));
+    test::Kafka kafka(world.broker->bootstrap_servers());
+    kafka.produce(topic, 900, [&](std::int64_t id) {
+        test::Record record;
+        record.value = std::to_string(id);
+        if (id % 300 == 0) record.headers.emplace_back("trace", std::string(100'000, 'x'));
+        return record;
+    });
+    ConsumerPool pool({});
+    // Each begins at one of them, which is looked at closely.
+    CHECK(world.read(pool, {{topic, 0}, 0, 50}) == numbers(0, 50));
+    CHECK(world.read(pool, {{topic, 0}, 50, 300}) == numbers(50, 300));
+    CHECK(world.read(pool, {{topic, 0}, 300, 301}) == numbers(300, 301));
+    CHECK(world.read(pool, {{topic, 0}, 301, 900}) == numbers(301, 900));
+    CHECK(pool.stats().closed == 0);
+    CHECK(pool.stats().hits_position == 3);
+    pool.forget(world.settings);
+}
+
 TEST_CASE("with more partitions than clients the ones to be moved next are let go beforehand") {
     World world;
     const std::string topic = world.topic_of(10, 6);
