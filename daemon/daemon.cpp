@@ -63,10 +63,12 @@ constexpr std::uint64_t memory_max_tight = 256ULL << 20;
 /// glibc's malloc keeps what is freed, in arenas of its own for each thread, and raises the size from which it
 /// does not by what it saw: fetches of a megabyte, decompressed, left 100 MiB behind where 30 were in use. Where
 /// memoryMax is larger, what is left behind is small beside it, and to map each fetch anew costs a quarter
-/// of the speed of compressed records.
+/// of the speed of compressed records. Records are freed by another thread than the one that fetched them: where two
+/// clients' fetching threads share an arena, all four wait for each other, at half the speed.
 void bound_malloc(std::uint64_t memory_max) {
-    mallopt(M_ARENA_MAX, 4);
-    if (memory_max < memory_max_tight) mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    const bool is_tight = memory_max < memory_max_tight;
+    mallopt(M_ARENA_MAX, is_tight ? 4 : 64);
+    if (is_tight) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
 std::string host_name() {

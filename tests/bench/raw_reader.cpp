@@ -83,6 +83,12 @@ struct Piece {
 std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     rd_kafka_t* const client = make_client(read.bootstrap, read.fetch_bytes);
     rd_kafka_poll_set_consumer(client);
+    // A client that does not know the leaders of what it is assigned may ask for them a second later.
+    rd_kafka_topic_t* const topic = rd_kafka_topic_new(client, read.topic.c_str(), nullptr);
+    const struct rd_kafka_metadata* metadata = nullptr;
+    const auto known = rd_kafka_metadata(client, 0, topic, &metadata, 30'000);
+    need(known == RD_KAFKA_RESP_ERR_NO_ERROR, rd_kafka_err2str(known));
+    rd_kafka_metadata_destroy(metadata);
     std::map<int, std::int64_t> left;
     std::map<int, std::unique_ptr<Out>> files;
     rd_kafka_topic_partition_list_t* const assignment =
@@ -121,6 +127,7 @@ std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     for (auto& [p, file] : files) file->finish();
     rd_kafka_queue_destroy(queue);
     rd_kafka_consumer_close(client);
+    rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(client);
     return records;
 }
