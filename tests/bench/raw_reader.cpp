@@ -52,6 +52,16 @@ class Out {
     std::string text_;
 };
 
+/// Asks for offsets. One with a group looks for its coordinator first, and then often takes a second for its first answer.
+rd_kafka_t* make_asking_client(const std::string& bootstrap) {
+    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+    char why[512] = "";
+    need(rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK, why);
+    rd_kafka_t* const client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    need(client != nullptr, why);
+    return client;
+}
+
 /// At its best: measured settings, not defaults.
 rd_kafka_t* make_client(const std::string& bootstrap, int fetch_bytes) {
     rd_kafka_conf_t* const conf = rd_kafka_conf_new();
@@ -89,6 +99,7 @@ std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     const auto known = rd_kafka_metadata(client, 0, topic, &metadata, 30'000);
     need(known == RD_KAFKA_RESP_ERR_NO_ERROR, rd_kafka_err2str(known));
     rd_kafka_metadata_destroy(metadata);
+    rd_kafka_t* const asking = make_asking_client(read.bootstrap);
     std::map<int, std::int64_t> left;
     std::map<int, std::unique_ptr<Out>> files;
     rd_kafka_topic_partition_list_t* const assignment =
@@ -96,7 +107,7 @@ std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     for (const auto& [p, number, of] : pieces) {
         std::int64_t low = 0;
         std::int64_t high = 0;
-        const auto asked = rd_kafka_query_watermark_offsets(client, read.topic.c_str(), p, &low, &high, 30'000);
+        const auto asked = rd_kafka_query_watermark_offsets(asking, read.topic.c_str(), p, &low, &high, 30'000);
         need(asked == RD_KAFKA_RESP_ERR_NO_ERROR, rd_kafka_err2str(asked));
         const std::int64_t from = low + (high - low) * number / of;
         const std::int64_t until = low + (high - low) * (number + 1) / of;
@@ -126,9 +137,7 @@ std::int64_t read_some(const RawRead& read, const std::vector<Piece>& pieces) {
     }
     for (auto& [p, file] : files) file->finish();
     rd_kafka_queue_destroy(queue);
-    rd_kafka_consumer_close(client);
-    rd_kafka_topic_destroy(topic);
-    rd_kafka_destroy(client);
+    // Clients and topic go with the process: to destroy one takes a second, by chance.
     return records;
 }
 
