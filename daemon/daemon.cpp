@@ -1,9 +1,9 @@
 #include "daemon/daemon.hpp"
 
-#include <algorithm>
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
