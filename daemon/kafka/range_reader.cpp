@@ -56,7 +56,7 @@ class Reading {
             if (m->offset >= range_.until) {
                 skip_to(range_.until);
                 consumer().keep({std::make_move_iterator(batch.begin() + static_cast<std::ptrdiff_t>(i)),
-                                std::make_move_iterator(batch.end())});
+                                 std::make_move_iterator(batch.end())});
                 break;
             }
             skip_to(m->offset);
