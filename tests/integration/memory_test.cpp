@@ -117,7 +117,7 @@ TEST_CASE("records that are all key, or all headers, stay within memoryMax") {
         CAPTURE(large);
         Setup setup("memory-" + large, 2);
         setup.kafka.produce(
-            setup.topic, 6'000,
+            setup.topic, 3'600,
             [&](std::int64_t id) {
                 Record record;
                 record.partition = static_cast<std::int32_t>(id % 2);
@@ -128,7 +128,7 @@ TEST_CASE("records that are all key, or all headers, stay within memoryMax") {
                 return record;
             },
             {{"queue.buffering.max.kbytes", "65536"}});
-        setup.pipeline.source_extra = "maxOffsetsPerTrigger: 3000\n";
+        setup.pipeline.source_extra = "maxOffsetsPerTrigger: 1800\n";
         CHECK(setup.peak_after(1, "holdWrite: 50ms\n") < resident_max);
     }
 }

@@ -94,7 +94,7 @@ TEST_CASE("a daemon that wakes up in a transaction after another took over is fe
 }
 
 TEST_CASE("a daemon that wakes up after another wrote its batch does not take the id back") {
-    const Mirror mirror("late", 200'000, "110000", "transactionTimeout: 3s\n");  // two batches
+    const Mirror mirror("late", 200'000, "110000", "transactionTimeout: 6s\n");  // two batches
     const std::string id = "sluice-" + mirror.topic;
     const WorkFolder other("kafka-sink-late-2");
     DaemonProcess zombie(mirror.folder.path(), mirror.yaml());
