@@ -36,10 +36,9 @@ class Reading {
         }
         end_ = -1;
         passed_ = -1;
-        epoch_before_ = counts_.last_leader_epoch >= 0 ? counts_.last_leader_epoch : lease_.leader_epoch();
+        epoch_before_ = counts_.last_leader_epoch;  // the caller knows what is before the first record
         return {};
     }
-    [[nodiscard]] std::int32_t epoch_before() const { return epoch_before_; }
 
     /// Sorts one batch into records, events, and what lies beyond; delivers the records.
     /// Answers whether anything moved. `came_short`: there was less than what was asked for.
@@ -51,7 +50,7 @@ class Reading {
                 SLUICE_CHECK(event(*m));
                 continue;
             }
-            if (epoch_before_ >= 0) SLUICE_CHECK(check_history(*m));
+            if (epoch_before_ >= 0) note_doubt(*m);
             if (m->offset < next_) continue;  // a compressed batch begins before the offset asked for
             if (m->offset >= range_.until) {
                 skip_to(range_.until);
@@ -78,12 +77,10 @@ class Reading {
     }
 
  private:
-    /// librdkafka takes the position of an assignment as it is (its issue 5158). Under another leader than the one that
-    /// gave what comes before, the log may have been cut below: then the batch is read again from its beginning.
-    Result<void> check_history(const rd_kafka_message_t& m) {
+    /// librdkafka takes the position of an assignment as it is (its issue 5158).
+    void note_doubt(const rd_kafka_message_t& m) {
         const std::int32_t before = std::exchange(epoch_before_, -1);
-        if (rd_kafka_message_leader_epoch(&m) <= before) return {};
-        return Error{ErrorCode::out_of_range, where() + ": the leader changed while its consumer was replaced"};
+        if (rd_kafka_message_leader_epoch(&m) > before) counts_.doubts.push_back({next_, before});
     }
 
     void skip_to(std::int64_t offset) {
@@ -185,7 +182,8 @@ Result<RangeCounts> read_range(Lease& lease, const plan::OffsetRange& range,
         if (outgrown) {
             SLUICE_CHECK(reading.leave_consumer(batch));
             batch.clear();  // read again
-            SLUICE_CHECK(lease.renew(range.topic_partition, reading.next(), reading.epoch_before()));
+            const std::int32_t epoch = reading.counts().last_leader_epoch;
+            SLUICE_CHECK(lease.renew(range.topic_partition, reading.next(), epoch >= 0 ? epoch : lease.leader_epoch()));
             moved = clock.steady();
             continue;
         }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "daemon/base/clock.hpp"
 #include "daemon/base/result.hpp"
@@ -20,6 +21,13 @@ namespace sluice::kafka {
 /// stretch without visible records (aborted ones) is being passed. An error ends the reading with that error.
 using RecordHandler = std::function<Result<void>(std::span<const sluice_record>)>;
 
+/// A place where the reading went on with another consumer, and under a newer leader than before it: the log may have been
+/// truncated below it meanwhile (find_truncations), which an assignment does not notice.
+struct Doubt {
+    std::int64_t offset = 0;         ///< the first one that the new consumer read
+    std::int32_t leader_epoch = -1;  ///< of the record before it
+};
+
 struct RangeCounts {
     std::uint64_t polled = 0;  ///< records handed over
     std::uint64_t gaps = 0;    ///< offsets without a visible record
@@ -28,6 +36,7 @@ struct RangeCounts {
     std::int32_t last_leader_epoch = -1;   ///< of the last record; -1 when unknown
     std::int64_t last_offset = -1;         ///< of the last record; -1 when there is none
     std::optional<std::int64_t> last_timestamp_ms;
+    std::vector<Doubt> doubts;             ///< nearly always none; for the caller to look into
     std::chrono::nanoseconds leasing{};   ///< until a consumer stood at the range's start; by whoever leased it
     std::chrono::nanoseconds fetching{};  ///< in librdkafka, waiting and taking over
 };

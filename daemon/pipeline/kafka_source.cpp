@@ -144,7 +144,10 @@ class KafkaSource final : public Source {
         auto counts = read_with(*settings, range, read_on, handler, stop);
         if (!counts && counts.error().code == ErrorCode::denied) SLUICE_CHECK(renew(settings));
         if (counts && range.leader_epoch >= 0 && counts->first_leader_epoch > range.leader_epoch) {
-            SLUICE_CHECK(check_history(range, stop));
+            SLUICE_CHECK(check_history(range, {range.range.from, range.leader_epoch}, stop));
+        }
+        if (counts) {
+            for (const kafka::Doubt& doubt : counts->doubts) SLUICE_CHECK(check_history(range, doubt, stop));
         }
         return counts;
     }
@@ -191,17 +194,17 @@ class KafkaSource final : public Source {
         return counts;
     }
 
-    /// The partition had another leader when the record before `range` was read: was the log handed over
+    /// The partition had another leader when the record before `at`, in `range`, was read: was the log handed over
     /// as it was? librdkafka asks while it reads, but not where a reading begins (its issue 5158).
-    Result<void> check_history(const plan::PlannedRange& range, const std::stop_token& stop) {
+    Result<void> check_history(const plan::PlannedRange& range, const kafka::Doubt& at, const std::stop_token& stop) {
         const plan::TopicPartition& partition = range.range.topic_partition;
         SLUICE_TRY(const auto found,
-                   truncations({{partition, {range.range.from, range.leader_epoch, range.topic_id, -1}}}, stop));
+                   truncations({{partition, {at.offset, at.leader_epoch, range.topic_id, -1}}}, stop));
         if (found.empty()) return {};
         return Error{ErrorCode::out_of_range,
                      plan::to_string(partition) + ": the log was truncated at offset " +
                          std::to_string(found.begin()->second) + ", below position " +
-                         std::to_string(range.range.from)};
+                         std::to_string(at.offset)};
     }
 
     [[nodiscard]] Settings settings_in_force() const {
