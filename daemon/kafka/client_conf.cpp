@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/paced_socket.hpp"
 #include "daemon/base/secrets.hpp"
 #include "daemon/base/text.hpp"
 
@@ -90,10 +91,16 @@ bool is_for_consumers(std::string_view name) {
                        [&](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
-/// A producer of dead letters: few, each of them precious. 16 MiB at most wait in it.
-Result<Conf> make_producer_conf(const ClientSettings& settings) {
+Conf new_conf() {
     Conf conf{rd_kafka_conf_new()};
     rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    rd_kafka_conf_set_socket_cb(conf.get(), paced_socket);
+    return conf;
+}
+
+/// A producer of dead letters: few, each of them precious. 16 MiB at most wait in it.
+Result<Conf> make_producer_conf(const ClientSettings& settings) {
+    Conf conf = new_conf();
     SLUICE_CHECK(set_all(conf.get(), {{"client.id", "sluice-" + settings.pipeline},
                                       {"queue.buffering.max.messages", "10000"},
                                       {"queue.buffering.max.kbytes", "16384"},
@@ -162,8 +169,7 @@ Result<Conf> make_conf(const ClientSettings& settings, Role role, const Consumer
     SLUICE_ASSERT(limits.queued_messages > 0);
     SLUICE_ASSERT(limits.fetch_bytes > 0);
     if (role == Role::producer) return make_producer_conf(settings);
-    Conf conf{rd_kafka_conf_new()};
-    rd_kafka_conf_set_log_cb(conf.get(), on_log);
+    Conf conf = new_conf();
     const std::string own_name = "sluice-" + settings.pipeline;
 
     // Ours, unless the user says otherwise.

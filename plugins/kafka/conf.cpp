@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <stdexcept>
 
+#include "daemon/base/paced_socket.hpp"
 #include "plugins/kafka/waiting.hpp"
 
 namespace sluice::plugins::kafka {
@@ -67,6 +68,7 @@ bool uses_oauth(const rd_kafka_conf_t* conf) {
 
 Conf make_conf(const Options& options, Role role) {
     Conf conf{rd_kafka_conf_new()};
+    rd_kafka_conf_set_socket_cb(conf.get(), paced_socket);
     set_all(conf.get(),
             {{"client.id", options.transactional_id},
              {"message.max.bytes", "16777216"},  // the topic decides

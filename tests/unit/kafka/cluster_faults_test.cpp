@@ -2,8 +2,17 @@
 // up, because a partition that is left out counts as gone.
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/paced_socket.hpp"
 #include "daemon/kafka/client_conf.hpp"
 #include "daemon/kafka/cluster.hpp"
 // After rdkafka.h, as it wants.
@@ -15,6 +24,17 @@ using namespace sluice::kafka;
 namespace {
 
 constexpr Milliseconds patience{3000};
+
+std::mutex connects_mutex;
+std::map<std::thread::id, int> connects;  ///< tried by each thread
+
+int most_connects_of_a_thread() {
+    const std::lock_guard lock(connects_mutex);
+    const auto most = std::max_element(connects.begin(), connects.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == connects.end() ? 0 : most->second;
+}
+
 constexpr std::int16_t list_offsets_api = 2;
 constexpr std::int16_t offset_commit_api = 8;
 
@@ -64,6 +84,31 @@ struct Faulty {
 };
 
 }  // namespace
+
+/// In place of libc's, for librdkafka too.
+extern "C" int connect(int socket, const sockaddr* address, socklen_t size) {
+    {
+        const std::lock_guard lock(connects_mutex);
+        ++connects[std::this_thread::get_id()];
+    }
+    return static_cast<int>(syscall(SYS_connect, socket, address, size));
+}
+
+TEST_CASE("a broker that is down is not connected to over and over while a look-up waits for it") {
+    auto& faulty = Faulty::shared<3>();
+    REQUIRE(faulty.cluster->offsets(faulty.partitions, patience));
+    rd_kafka_mock_broker_set_down(faulty.mock.get(), 2);
+    {
+        const std::lock_guard lock(connects_mutex);
+        connects.clear();
+    }
+    const SteadyTime began = system_clock().steady();
+    CHECK_FALSE(faulty.cluster->offsets(faulty.partitions, Milliseconds{1000}));
+    const int most = most_connects_of_a_thread();
+    rd_kafka_mock_broker_set_up(faulty.mock.get(), 2);
+    CHECK(most > 0);
+    CHECK(most <= (system_clock().steady() - began) / connect_pause + 2);
+}
 
 TEST_CASE("partitions of a broker that is down are an error, never left out") {
     auto& faulty = Faulty::shared<3>();
