@@ -68,9 +68,9 @@ constexpr std::uint64_t memory_max_tight = 256ULL << 20;
 ///
 /// Records are freed by another thread than the one that fetched them: where two clients' fetching threads share an arena,
 /// all four wait for each other, at half the speed. Each arena may leave some 10 MiB behind (64 busy pipelines: 632 MiB with
-/// 64 arenas, 393 with 16, 293 with 8), so that there are as many as memoryMax has room for.
+/// 64 arenas, 455 with 32, 393 with 16), so that there are as many as memoryMax has room for.
 void bound_malloc(std::uint64_t memory_max) {
-    constexpr std::uint64_t for_each_arena = 32ULL << 20;
+    constexpr std::uint64_t for_each_arena = 16ULL << 20;
     mallopt(M_ARENA_MAX, static_cast<int>(std::clamp<std::uint64_t>(memory_max / for_each_arena, 4, 64)));
     if (memory_max < memory_max_tight) mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }

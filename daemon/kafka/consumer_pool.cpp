@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/base/log.hpp"
+#include "daemon/base/text.hpp"
 #include "daemon/kafka/close_together.hpp"
 #include "daemon/kafka/consumer.hpp"
 
@@ -14,7 +15,10 @@ namespace {
 
 /// The least that is asked for at once; a broker sends one batch of records whole all the same.
 constexpr std::int32_t fetch_bytes_min = 16 << 10;
-/// The most: more than this makes nothing faster.
+/// What is asked for at once of a partition, as Kafka's own clients do, where the user does not say. More made
+/// compressed records slower: a million of lz4 took 0.30 s with 1 MiB, 0.39 with 2.
+constexpr std::int32_t fetch_bytes_default = 1 << 20;
+/// The most, for who asks for more: a fetch is asked for when the last one is there, so brokers far away want it.
 constexpr std::int32_t fetch_bytes_max = 8 << 20;
 
 /// This many times more than its limit in a queue is too much to go on with.
@@ -30,10 +34,21 @@ constexpr Milliseconds caution{300'000};
 /// What running leases learn of their records is told to nobody: who waits for memory looks again.
 constexpr Milliseconds memory_look_interval{10};
 
+std::int32_t fetch_bytes_wanted(const ClientSettings& settings) {
+    std::int64_t wanted = fetch_bytes_default;
+    // Two names of one property: librdkafka takes the last one.
+    for (const char* const name : {"fetch.message.max.bytes", "max.partition.fetch.bytes"}) {
+        const auto property = settings.properties.find(name);
+        if (property == settings.properties.end()) continue;
+        wanted = parse_int64(property->second).value_or(wanted);  // what is no number is refused with the client
+    }
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(wanted, 1, fetch_bytes_max));
+}
+
 /// What one client may hold, so that `capacity` of them stay within memory_max: its queue, the
 /// ~330 bytes librdkafka keeps per queued record, and one fetch in flight, which may be many times as
 /// large once it is decompressed.
-ConsumerLimits limits_for(const PoolOptions& options) {
+ConsumerLimits limits_for(const PoolOptions& options, const ClientSettings& settings) {
     const std::uint64_t share = options.memory_max / std::max<std::size_t>(options.capacity, 1);
     ConsumerLimits limits;
     limits.queued_kbytes = static_cast<int>(std::clamp<std::uint64_t>(share / 2 / 1024, 64, 65536));
@@ -41,8 +56,8 @@ ConsumerLimits limits_for(const PoolOptions& options) {
         static_cast<int>(std::clamp<std::uint64_t>(share / 4 / 330, 100, 100'000));
     // The first fetches tell how much larger records become; where the share is small, even those count.
     const std::uint64_t part = share < (8ULL << 20) ? 128 : 32;
-    limits.fetch_bytes =
-        static_cast<int>(std::clamp<std::uint64_t>(share / part, fetch_bytes_min, fetch_bytes_max));
+    limits.fetch_bytes = static_cast<int>(std::clamp<std::uint64_t>(share / part, fetch_bytes_min, fetch_bytes_max));
+    limits.fetch_bytes = std::min(limits.fetch_bytes, fetch_bytes_wanted(settings));
     return limits;
 }
 
@@ -295,7 +310,7 @@ Result<Lease> ConsumerPool::lease(const ClientSettings& settings,
 
 /// A client for a place that is taken already.
 Result<std::unique_ptr<Consumer>> ConsumerPool::make(const ClientSettings& settings, BeingMade::iterator place) {
-    ConsumerLimits limits = limits_for(options_);
+    ConsumerLimits limits = limits_for(options_, settings);
     std::shared_ptr<Learned> learned;
     {
         const std::lock_guard lock(mutex_);
@@ -340,7 +355,7 @@ void ConsumerPool::fetch_less(const Consumer& consumer) {
 bool ConsumerPool::may_hold_more(const Consumer& consumer) const {
     const Learned& learned = *consumer.learned;
     if (learned.held_too_much_at && clock_.steady() - *learned.held_too_much_at < caution) return false;
-    const ConsumerLimits most = limits_for(options_);
+    const ConsumerLimits most = limits_for(options_, consumer.settings());
     const ConsumerLimits& has = consumer.limits();
     const std::int32_t could_queue =
         messages_queued(most.queued_messages, most.queued_kbytes, consumer.uncounted_bytes());

@@ -164,31 +164,31 @@ class Bench {
             return bench::run(command, folder_.path() / "log");
         };
         const auto many = [](int n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); };
-        const auto add_raw = [&](int n, int fetch_mib, bool files) {
+        constexpr int large_fetches = 10 << 20;
+        constexpr int small_fetches = 512 << 10;  // faster where records are compressed
+        const auto add_raw = [&](int n, int fetch_bytes, bool files) {
             runners.push_back({"librdkafka" + std::string(files ? " to files" : "") + ", " + many(n, "client") +
-                                   (fetch_mib == 10 ? "" : ", small fetches"),
+                                   (fetch_bytes == small_fetches ? ", small fetches" : ""),
                                files ? "files" : "nothing", true,
-                               [=, this] { return ended(raw(topic, workload.partitions, n, fetch_mib << 20, files)); }});
+                               [=, this] { return ended(raw(topic, workload.partitions, n, fetch_bytes, files)); }});
         };
         const int most = clients.back();
         for (const int n : clients) {
-            add_raw(n, 10, false);
+            add_raw(n, large_fetches, false);
             runners.push_back({"sluice discard, " + many(n, "worker"), "nothing", false,
                                [=, this] { return ended(sluice(topic, n, discard, "", as_many_consumers(n))); }});
         }
-        add_raw(most, 1, false);
-        if (workload.compression == "none") {
-            runners.push_back({"sluice discard, " + many(most, "worker") + of_sixteen, "nothing", false,
-                               [=, this] { return ended(sluice(topic, most, discard, "", as_many_consumers(16))); }});
-        }
+        add_raw(most, small_fetches, false);
+        runners.push_back({"sluice discard, " + many(most, "worker") + of_sixteen, "nothing", false,
+                           [=, this] { return ended(sluice(topic, most, discard, "", as_many_consumers(16))); }});
         if (workload.partitions == 1) {  // beside each other, and beside neither's unsplit rows
             runners.push_back({"librdkafka, 2 clients on halves", "halves", true,
-                               [=, this] { return ended(raw(topic, 1, 2, 10 << 20, false)); }});
+                               [=, this] { return ended(raw(topic, 1, 2, large_fetches, false)); }});
             runners.push_back({"sluice discard, in 2 halves", "halves", false,
                                [=, this] { return ended(sluice(topic, 2, discard, "minPartitions: 2\n", as_many_consumers(2))); }});
         }
         for (const int n : to_files ? clients : std::vector<int>()) {
-            add_raw(n, 10, true);
+            add_raw(n, large_fetches, true);
             runners.push_back({"sluice file, " + many(n, "worker"), "files", false,
                                [=, this] { return ended(sluice(topic, n, file, "", as_many_consumers(n))); }});
         }
