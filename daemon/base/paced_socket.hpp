@@ -15,8 +15,7 @@ constexpr std::chrono::milliseconds connect_pause{20};
 ///
 /// A broker that an admin request waits for (ListOffsets, DescribeTopics) is connected to again as soon as that
 /// fails, whatever reconnect.backoff.ms says: each look-up beside a broker that was down took a core, for as long as
-/// it waited (confluent-kafka-dotnet's issue 787). Not in the connect callback, which is called under a lock that
-/// others need.
+/// it waited. Not in the connect callback, which is called under a lock that others need.
 inline int paced_socket(int domain, int type, int protocol, void* /*opaque*/) {
     thread_local std::chrono::steady_clock::time_point next;
     std::this_thread::sleep_until(next);

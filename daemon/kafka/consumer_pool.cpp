@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <iterator>
 #include <utility>
 
 #include "daemon/base/log.hpp"
-#include "daemon/base/text.hpp"
 #include "daemon/kafka/close_together.hpp"
 #include "daemon/kafka/consumer.hpp"
 
@@ -40,7 +40,7 @@ std::int32_t fetch_bytes_wanted(const ClientSettings& settings) {
     for (const char* const name : {"fetch.message.max.bytes", "max.partition.fetch.bytes"}) {
         const auto property = settings.properties.find(name);
         if (property == settings.properties.end()) continue;
-        wanted = parse_int64(property->second).value_or(wanted);  // what is no number is refused with the client
+        wanted = std::strtoll(property->second.c_str(), nullptr, 0);  // as librdkafka reads it, or refuses the client
     }
     return static_cast<std::int32_t>(std::clamp<std::int64_t>(wanted, 1, fetch_bytes_max));
 }

@@ -105,6 +105,8 @@ TEST_CASE("a partition is asked for 1 MiB at once, or what the user says, or wha
     world.settings.properties["max.partition.fetch.bytes"] = "4194304";
     CHECK(asked(256 * mib) == 4 << 20);
     CHECK(asked(64 * mib) == 2 << 20);
+    world.settings.properties["max.partition.fetch.bytes"] = "0x400000";
+    CHECK(asked(256 * mib) == 4 << 20);
     world.settings.properties["max.partition.fetch.bytes"] = "100000";
     CHECK(asked(256 * mib) == 100'000);
 }
