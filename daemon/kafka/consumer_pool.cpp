@@ -15,9 +15,9 @@ namespace {
 
 /// The least that is asked for at once; a broker sends one batch of records whole all the same.
 constexpr std::int32_t fetch_bytes_min = 16 << 10;
-/// What is asked for at once of a partition, as Kafka's own clients do, where the user does not say. More made
-/// compressed records slower: a million of lz4 took 0.30 s with 1 MiB, 0.39 with 2.
-constexpr std::int32_t fetch_bytes_default = 1 << 20;
+/// What is asked for at once of a partition where the user does not say. More makes compressed records slower: a million
+/// of lz4 took 0.28 s, 0.30 with 1 MiB, 0.39 with 2; those that are not compressed are as fast with either.
+constexpr std::int32_t fetch_bytes_default = 512 << 10;
 /// The most, for who asks for more: a fetch is asked for when the last one is there, so brokers far away want it.
 constexpr std::int32_t fetch_bytes_max = 8 << 20;
 

@@ -90,7 +90,7 @@ TEST_CASE("ranges that follow each other are read by one consumer, which never m
     CHECK(pool.stats().clients == 0);
 }
 
-TEST_CASE("a partition is asked for 1 MiB at once, or what the user says, or what memory has room for") {
+TEST_CASE("a partition is asked for 512 KiB at once, or what the user says, or what memory has room for") {
     World world;
     const std::string topic = world.topic_of(1);
     const auto asked = [&](std::uint64_t memory_max) {
@@ -100,8 +100,8 @@ TEST_CASE("a partition is asked for 1 MiB at once, or what the user says, or wha
         return lease->consumer().limits().fetch_bytes;
     };
     constexpr std::uint64_t mib = 1 << 20;
-    CHECK(asked(256 * mib) == 1 << 20);
-    CHECK(asked(16 * mib) == 512 << 10);
+    CHECK(asked(256 * mib) == 512 << 10);
+    CHECK(asked(8 * mib) == 256 << 10);
     world.settings.properties["max.partition.fetch.bytes"] = "4194304";
     CHECK(asked(256 * mib) == 4 << 20);
     CHECK(asked(64 * mib) == 2 << 20);
