@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <sstream>
@@ -58,7 +59,7 @@ std::filesystem::path work_root() {
 
 }  // namespace
 
-WorkFolder::WorkFolder(const std::string& name) : path_(work_root() / name) {
+WorkFolder::WorkFolder(const std::string& name) : path_(work_root() / program_invocation_short_name / name) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
 }

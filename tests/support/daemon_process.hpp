@@ -12,8 +12,9 @@
 
 namespace sluice::test {
 
-/// A folder below <build>/tests/work, empty at the start; kept afterwards. `path()` leads there through a
-/// link in the temporary folder, short enough for the sockets below it.
+/// <build>/tests/work/<this program>/<name>, empty at the start; kept afterwards. ctest runs programs beside
+/// each other, and two of them may use one name. `path()` leads there through a link in the temporary folder,
+/// short enough for the sockets below it.
 class WorkFolder {
  public:
     explicit WorkFolder(const std::string& name);
