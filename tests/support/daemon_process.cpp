@@ -43,10 +43,10 @@ pid_t spawn(const std::vector<std::string>& arguments,
     _exit(127);
 }
 
-/// <build>/tests/work by a short name: a Unix socket's path ends at 107 bytes, wherever the clone lies.
+/// <build>/tests/work/<program> by a short name: a Unix socket's path ends at 107 bytes, wherever the clone lies.
 std::filesystem::path work_root() {
     namespace fs = std::filesystem;
-    const fs::path real = fs::path(SLUICE_TEST_BINARY_DIR) / "tests" / "work";
+    const fs::path real = fs::path(SLUICE_TEST_BINARY_DIR) / "tests" / "work" / program_invocation_short_name;
     fs::create_directories(real);
     std::ostringstream name;
     name << "sluice-" << std::hex << std::hash<std::string>{}(real.string());
@@ -59,7 +59,7 @@ std::filesystem::path work_root() {
 
 }  // namespace
 
-WorkFolder::WorkFolder(const std::string& name) : path_(work_root() / program_invocation_short_name / name) {
+WorkFolder::WorkFolder(const std::string& name) : path_(work_root() / name) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
 }
