@@ -150,7 +150,6 @@ rocksdb::DBOptions db_options(const fs::path& directory, OpenMode mode) {
     rocksdb::DBOptions options;
     options.create_if_missing = mode == OpenMode::create;
     options.error_if_exists = mode == OpenMode::create;
-    options.create_missing_column_families = mode == OpenMode::create;
     options.paranoid_checks = true;
 
     // A synced write must never vanish silently. kAbsoluteConsistency refuses a torn tail, which every
@@ -276,23 +275,33 @@ class Database final : public RocksDbBackend {
         if (mode_ != OpenMode::create) SLUICE_CHECK(check_files(directory_));
         const auto cache = rocksdb::NewLRUCache(2 << 20, 0);
         std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-        descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(cache));
         for (const Family family : families) {
             descriptors.emplace_back(std::string(name_of(family)), family_options(cache));
         }
+        std::vector<rocksdb::ColumnFamilyDescriptor> there{
+            {rocksdb::kDefaultColumnFamilyName, family_options(cache)}};
+        if (mode_ != OpenMode::create) there.insert(there.end(), descriptors.begin(), descriptors.end());
         std::vector<rocksdb::ColumnFamilyHandle*> handles;
         rocksdb::DB* db = nullptr;
         const rocksdb::DBOptions options = db_options(directory_, mode_);
-        const rocksdb::Status status =
+        rocksdb::Status status =
             mode_ == OpenMode::read
-                ? rocksdb::DB::OpenForReadOnly(options, directory_.string(), descriptors, &handles,
-                                               &db)
-                : rocksdb::DB::Open(options, directory_.string(), descriptors, &handles, &db);
+                ? rocksdb::DB::OpenForReadOnly(options, directory_.string(), there, &handles, &db)
+                : rocksdb::DB::Open(options, directory_.string(), there, &handles, &db);
         if (!status.ok()) return to_error(status, directory_, mode_, "open the checkpoints");
         db_.reset(db);
         (void)db_->DestroyColumnFamilyHandle(handles.front());
-        for (std::size_t i = 0; i < families.size(); ++i) {
-            handles_[static_cast<std::size_t>(families[i])] = handles[i + 1];
+        handles.erase(handles.begin());
+        if (mode_ == OpenMode::create) {
+            // In one call: one by one, as Open would, each writes and reads all options anew (8 ms together).
+            status = db_->CreateColumnFamilies(descriptors, &handles);
+        }
+        for (std::size_t i = 0; i < handles.size(); ++i) {
+            handles_[static_cast<std::size_t>(families[i])] = handles[i];
+        }
+        if (!status.ok()) {
+            release();
+            return to_error(status, directory_, mode_, "create the checkpoints");
         }
         const std::uint64_t reached = db_->GetLatestSequenceNumber();
         const Witness witness(directory_);
