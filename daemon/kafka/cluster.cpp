@@ -156,8 +156,10 @@ Result<std::optional<Topics>> KafkaCluster::describe(const std::set<std::string>
                  Milliseconds{1});
     auto answer = describe_topics(client_.get(), names, timeout);
     // librdkafka asks the broker that the last metadata named as controller, and waits for that one
-    // however long it is gone. Metadata, of whoever answers, names another, where there are several.
-    if (answer.code == RD_KAFKA_RESP_ERR__TIMED_OUT && refresh_brokers(client_.get(), timeout) > 1) {
+    // however long it is gone. Metadata, of whoever answers, names another, where there are several; and
+    // a broker alone that told ids before, and answers, tells them now.
+    const int needed = *tells_topic_ids_ ? 1 : 2;
+    if (answer.code == RD_KAFKA_RESP_ERR__TIMED_OUT && refresh_brokers(client_.get(), timeout) >= needed) {
         answer = describe_topics(client_.get(), names, std::min(describe_timeout_max, deadline.left()));
     }
     if (answer.code == RD_KAFKA_RESP_ERR_NO_ERROR) {
