@@ -112,7 +112,7 @@ void abort_and_run_again(const std::string& name, const std::string& shutdown_ti
     daemon.start();
     REQUIRE_MESSAGE(wait_until([&] { return service.polled() > 0; }), daemon.log());
     end(daemon);
-    const auto ended = daemon.wait(std::chrono::seconds{15});
+    const auto ended = daemon.wait(std::chrono::seconds{40});  // its sink needs a minute
     REQUIRE_MESSAGE(ended, daemon.log());
     CHECK_MESSAGE(ended->code == 0, daemon.log());
     CHECK_MESSAGE(daemon.log().find("batch committed") == std::string::npos, daemon.log());
@@ -193,10 +193,10 @@ TEST_CASE("a reload adds and removes pipelines; a wrong one changes nothing") {
                   (refused.out + refused.err));
 
     std::ofstream(file) << service.yaml();
-    CHECK(service.state_of("copies") == "CAUGHT_UP");
+    CHECK(wait_until([&] { return service.state_of("copies") == "CAUGHT_UP"; }));
     CHECK(service.sluice({"reload"}).code == 0);
     CHECK(service.state_of("copies") == "absent");
-    CHECK(service.state_of("orders") == "CAUGHT_UP");
+    CHECK(wait_until([&] { return service.state_of("orders") == "CAUGHT_UP"; }));
     CHECK(count(delivered_in(service.folder.path() / "copies")) == 50);
     daemon.signal(SIGTERM);
     CHECK(daemon.wait()->code == 0);

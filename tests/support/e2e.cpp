@@ -44,6 +44,7 @@ void produce_mixed(Kafka& kafka, const std::string& topic, int partitions, std::
             transaction.commit();
         }
     }
+    kafka.await_decided(topic, partitions);
 }
 
 std::string pipeline_yaml(const std::string& bootstrap, const PipelineYaml& pipeline) {

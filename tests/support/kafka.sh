@@ -8,6 +8,7 @@
 #   kafka.sh up JARS DIR          starts them again, with what they had, on the same ports
 #   kafka.sh stop DIR             ends them, by the pids in DIR
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/free_ports.sh"
 version=4.1.1
 say() { printf 'kafka: %s\n' "$*" >&2; }
 
@@ -32,18 +33,6 @@ POM
     mvn -q -B -f "$dir/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/jars" \
         >"$dir/mvn.log" 2>&1 || { tail -20 "$dir/mvn.log" >&2; exit 1; }
     touch "$dir/.complete-$version"
-}
-
-free_ports() { # COUNT: held open together, so that no two are the same
-    python3 - "$1" 2>/dev/null <<'PY' || perl -MIO::Socket::INET -e '
-        my @s = map { IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1", LocalPort => 0) } 1..shift;
-        print join(" ", map { $_->sockport } @s), "\n"' "$1"
-import socket, sys
-held = []
-for _ in range(int(sys.argv[1])):
-    s = socket.socket(); s.bind(("127.0.0.1", 0)); held.append(s)
-print(*[s.getsockname()[1] for s in held])
-PY
 }
 
 java_options() { # into `java`

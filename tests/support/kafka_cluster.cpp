@@ -89,13 +89,13 @@ void KafkaCluster::all_up() {
 }
 
 int KafkaCluster::leader(const std::string& topic, std::int32_t partition) {
-    return client_.leadership(topic, partition).leader;
+    return await_leader_other_than(-1, topic, partition);
 }
 
 int KafkaCluster::await_leader_other_than(int broker, const std::string& topic, std::int32_t partition) {
     int now = -1;
     const bool changed = wait_until(
-        [&] { return (now = leader(topic, partition)) > 0 && now != broker; }, patience);
+        [&] { return (now = client_.leadership(topic, partition).leader) > 0 && now != broker; }, patience);
     if (changed) return now;
     throw std::runtime_error(topic + "-" + std::to_string(partition) + " finds no leader other than " +
                              std::to_string(broker));

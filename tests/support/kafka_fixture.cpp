@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -130,6 +132,7 @@ void administer(rd_kafka_t* client, const std::string& what, rd_kafka_admin_op_t
     // The answer means that it is done on the controller, not only begun.
     rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms, text.data(),
                                                 text.size());
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), 2 * timeout_ms, text.data(), text.size());
     const Queue queue{rd_kafka_queue_new(client)};
     submit(options.get(), queue.get());
     const Event event{rd_kafka_queue_poll(queue.get(), 2 * timeout_ms)};
@@ -200,25 +203,31 @@ struct Kafka::Impl {
         return -1;
     }
 
-    /// A leader that metadata names may not know it yet.
-    bool leaders_answer(const std::string& topic, int count) const {
+    /// Where the partitions end for a reader of that isolation level; nothing when one does not answer: a leader
+    /// that metadata names may not know it yet.
+    std::optional<std::vector<std::int64_t>> ends(const std::string& topic, int count, rd_kafka_IsolationLevel_t level) const {
         const PartitionList list{rd_kafka_topic_partition_list_new(count)};
         for (int p = 0; p < count; ++p) {
             rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset =
                 RD_KAFKA_OFFSET_SPEC_LATEST;
         }
         const Queue queue{rd_kafka_queue_new(producer.get())};
-        rd_kafka_ListOffsets(producer.get(), list.get(), nullptr, queue.get());
+        const AdminOptions options{rd_kafka_AdminOptions_new(producer.get(), RD_KAFKA_ADMIN_OP_LISTOFFSETS)};
+        rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options.get(), level));
+        rd_kafka_ListOffsets(producer.get(), list.get(), options.get(), queue.get());
         const Event event{rd_kafka_queue_poll(queue.get(), timeout_ms)};
-        if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+        if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
         std::size_t answers = 0;
         const auto* const infos = rd_kafka_ListOffsets_result_infos(
             rd_kafka_event_ListOffsets_result(event.get()), &answers);
+        std::vector<std::int64_t> found(static_cast<std::size_t>(count), -1);
         for (std::size_t i = 0; i < answers; ++i) {
             const auto* const partition = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-            if (partition->err != RD_KAFKA_RESP_ERR_NO_ERROR || partition->offset < 0) return false;
+            if (partition->err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+            found.at(static_cast<std::size_t>(partition->partition)) = partition->offset;
         }
-        return answers == static_cast<std::size_t>(count);
+        if (std::count(found.begin(), found.end(), -1) > 0) return std::nullopt;
+        return found;
     }
 
     /// `brokers` as the replicas of the one partition, or where the cluster likes.
@@ -251,7 +260,7 @@ struct Kafka::Impl {
             fail("topic " + topic, "has " + std::to_string(partitions(topic)) +
                                        " partitions, not " + std::to_string(count));
         }
-        if (count > 0 && !wait_until([&] { return leaders_answer(topic, count); }, 30s)) {
+        if (count > 0 && !wait_until([&] { return ends(topic, count, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED).has_value(); }, 30s)) {
             fail("topic " + topic, "its leaders do not answer");
         }
     }
@@ -296,6 +305,14 @@ void Kafka::create_topic(const std::string& topic, int partitions, const Propert
 void Kafka::create_topic_on(const std::vector<std::int32_t>& brokers, const std::string& topic,
                             const Properties& configs) {
     impl_->create(topic, 1, configs, brokers);
+}
+
+void Kafka::await_decided(const std::string& topic, int partitions) {
+    const bool are_decided = wait_until([&] {
+        const auto all = impl_->ends(topic, partitions, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED);
+        return all && all == impl_->ends(topic, partitions, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED);
+    }, 60s);
+    if (!are_decided) fail("transactions in " + topic, "are not decided");
 }
 
 Leadership Kafka::leadership(const std::string& topic, std::int32_t partition) {

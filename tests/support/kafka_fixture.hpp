@@ -73,6 +73,10 @@ class Kafka {
     /// The same with value "0", "1", … to one partition.
     void produce_numbers(const std::string& topic, std::int32_t partition, std::int64_t count);
 
+    /// Waits until every transaction in `topic` is decided, and its markers are in the log: they come a moment after the
+    /// coordinator has answered.
+    void await_decided(const std::string& topic, int partitions);
+
     [[nodiscard]] Leadership leadership(const std::string& topic, std::int32_t partition);
     [[nodiscard]] Watermarks watermarks(const std::string& topic, std::int32_t partition);
 

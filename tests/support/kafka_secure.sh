@@ -38,7 +38,7 @@ sasl_of() { # LISTENER
 }
 
 start_secure() {
-    jars=$(realpath -m "$1"); local dir ports java
+    jars=$(realpath -m "$1"); local dir port ports java
     dir=$(realpath -m "$2")
     [ -d "$jars/jars" ] || { say "no jars in $jars: run 'kafka.sh fetch $jars' first, or ./run test"; exit 1; }
     stop "$dir"; rm -rf "$dir"; mkdir -p "$dir/1"
@@ -72,7 +72,7 @@ PROPERTIES
     "${java[@]}" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'xy' | tr -d '=')" \
         -c "$dir/1/server.properties" >"$dir/1/format.log" 2>&1
     launch "$dir/1"
-    await_port "$dir/1" "${ports[0]}"
+    for port in "${ports[@]:0:4}"; do await_port "$dir/1" "$port"; done
     printf '%s 127.0.0.1:%s\n' admin "${ports[0]}" tls "${ports[1]}" sasl_tls "${ports[2]}" sasl "${ports[3]}" >"$dir/listeners"
     say "a broker with locks; the admin's door is 127.0.0.1:${ports[0]}"
 }

@@ -11,6 +11,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/support/topic_reader.hpp"
+
 namespace sluice::test {
 namespace {
 
@@ -71,54 +73,13 @@ void add_lines(Ledger& ledger, const std::string& text, const std::string& where
 }  // namespace
 
 Ledger visible_in_kafka(const std::string& bootstrap, const std::vector<std::string>& topics) {
-    char error[512];
-    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
-    for (const auto& [name, value] : std::map<std::string, std::string>{
-             {"bootstrap.servers", bootstrap},
-             {"group.id", "sluice-test-ledger"},
-             {"enable.auto.commit", "false"},
-             {"enable.partition.eof", "true"},
-             {"auto.offset.reset", "earliest"},
-             {"fetch.wait.max.ms", "50"},
-             {"isolation.level", "read_committed"}}) {
-        rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error, sizeof error);
-    }
-    rd_kafka_t* const consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
-    if (consumer == nullptr) throw std::runtime_error(error);
-    rd_kafka_poll_set_consumer(consumer);
     Ledger ledger;
-    rd_kafka_topic_partition_list_t* const list = rd_kafka_topic_partition_list_new(8);
-    for (const std::string& topic : topics) {
-        rd_kafka_topic_t* const handle = rd_kafka_topic_new(consumer, topic.c_str(), nullptr);
-        const struct rd_kafka_metadata* metadata = nullptr;
-        if (rd_kafka_metadata(consumer, 0, handle, &metadata, 20'000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            throw std::runtime_error("no metadata of " + topic);
-        }
-        for (int p = 0; p < metadata->topics[0].partition_cnt; ++p) {
-            rd_kafka_topic_partition_list_add(list, topic.c_str(), p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-        }
-        rd_kafka_metadata_destroy(metadata);
-        rd_kafka_topic_destroy(handle);
-    }
-    rd_kafka_assign(consumer, list);
-    int open = list->cnt;
-    rd_kafka_topic_partition_list_destroy(list);
-    while (open > 0) {
-        rd_kafka_message_t* const message = rd_kafka_consumer_poll(consumer, 30'000);
-        if (message == nullptr) throw std::runtime_error("Kafka shows nothing for 30 s");
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            --open;
-        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            ledger[{rd_kafka_topic_name(message->rkt), message->partition}].push_back(
-                {message->offset,
-                 message->payload == nullptr
-                     ? 0
-                     : hash_of({static_cast<const char*>(message->payload), message->len})});
-        }
-        rd_kafka_message_destroy(message);
-    }
-    rd_kafka_consumer_close(consumer);
-    rd_kafka_destroy(consumer);
+    read_topics(bootstrap, topics, "read_committed", [&] { ledger.clear(); },
+                [&](const rd_kafka_message_t& message) {
+                    const auto* const value = static_cast<const char*>(message.payload);
+                    ledger[{rd_kafka_topic_name(message.rkt), message.partition}].push_back(
+                        {message.offset, value == nullptr ? 0 : hash_of({value, message.len})});
+                });
     return ledger;
 }
 

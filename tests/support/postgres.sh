@@ -8,6 +8,7 @@
 #   postgres.sh up DIR         starts it again, on the same port
 #   postgres.sh stop DIR       ends it for good
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/free_ports.sh"
 say() { printf 'postgres: %s\n' "$*" >&2; }
 case "${1:-}" in start | crash | fast | kill | up | stop) ;; *) sed -n '4,9p' "$0" >&2; exit 64 ;; esac
 dir=$(realpath -m "${2:?the folder}")
@@ -66,8 +67,7 @@ start() {
     echo "$home" >"$dir/data"
     unprivileged "$bin/initdb" -D "$home" -U sluice -A trust -E UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 ||
         { tail -20 "$dir/initdb.log" >&2; exit 1; }
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null ||
-        perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1", LocalPort => 0)->sockport')
+    port=$(free_ports 1)
     # What is tested is what a dead process leaves: the page cache outlives it without fsync.
     cat >>"$home/postgresql.conf" <<CONF
 port = $port

@@ -170,17 +170,15 @@ TEST_CASE("the marker is on markerTopic, which is created like a target") {
     const std::int64_t last = mirror.tool({"batches", "list", mirror.topic, "--limit", "1"})
                                   .at("batches").at(0).at("batch").to_number<std::int64_t>();
     CHECK(last >= 2);
-    CHECK(target_cluster().committed(group, {carrier, 0}) == last + 1);
+    CHECK(wait_until([&] { return target_cluster().committed(group, {carrier, 0}) == last + 1; }));
     CHECK(target_cluster().committed(group, {mirror.topic, 0}) == -1);
     CHECK(read_topic(target_cluster().bootstrap(), carrier, "read_uncommitted").empty());
     CHECK(mirror.wrong() == "");
 }
 
 TEST_CASE("a topic that is created has createPartitions, or more where keep needs more") {
-    const auto partitions = [](const std::string& topic) {
-        std::int32_t found = 0;
-        while (target_cluster().leadership(topic, found).replicas > 0) ++found;
-        return found;
+    const auto has = [](const std::string& topic, std::int32_t partition) {
+        return target_cluster().leadership(topic, partition).replicas > 0;
     };
     for (const auto& [options, wanted] : std::map<std::string, std::int32_t>{
              {"partition: hash\ncreatePartitions: 3\n", 3},
@@ -196,7 +194,8 @@ TEST_CASE("a topic that is created has createPartitions, or more where keep need
         DaemonProcess daemon(mirror.folder.path(), mirror.yaml());
         daemon.start();
         finish(daemon);
-        CHECK(partitions(copy) == wanted);
+        CHECK(wait_until([&] { return has(copy, wanted - 1); }));
+        CHECK_FALSE(has(copy, wanted));
         CHECK(read_topic(target_cluster().bootstrap(), copy).size() == 10);
     }
 }

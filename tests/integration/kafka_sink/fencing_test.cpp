@@ -110,16 +110,21 @@ TEST_CASE("a daemon that wakes up in a transaction after another took over is fe
 }
 
 TEST_CASE("a daemon that wakes up after another wrote its batch does not take the id back") {
-    const Mirror mirror("late", 200'000, "110000", "transactionTimeout: 6s\n");  // two batches
+    const Mirror mirror("late", 400'000, "110000", "transactionTimeout: 12s\n");
     const std::string id = "sluice-" + mirror.topic;
     const WorkFolder other("kafka-sink-late-2");
     DaemonProcess zombie(mirror.folder.path(), mirror.yaml());
     zombie.start();
-    REQUIRE_MESSAGE(freeze_in_transaction(zombie, id), zombie.log());
     // Until its own transaction is too old to tell it from one that ran out of time.
-    REQUIRE(wait_until([&] {
-        return transaction_state(target_cluster().bootstrap(), id) == TransactionState::complete_abort;
-    }));
+    std::optional<TransactionState> end;
+    while (end != TransactionState::complete_abort) {
+        zombie.signal(SIGCONT);  // it was committing: the next one
+        REQUIRE_MESSAGE(freeze_in_transaction(zombie, id), zombie.log());
+        REQUIRE(wait_until([&] {
+            end = transaction_state(target_cluster().bootstrap(), id);
+            return end == TransactionState::complete_commit || end == TransactionState::complete_abort;
+        }, std::chrono::seconds{60}));
+    }
     copy_data(mirror.folder.path(), other.path());
     DaemonProcess second(other.path(), with_data_in(mirror, other.path()));
     second.start();

@@ -1,26 +1,19 @@
 #include "tests/integration/kafka_sink/target.hpp"
 
+#include <librdkafka/rdkafka.h>
+
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
-#include <iostream>
 #include <map>
 #include <optional>
-#include <set>
 #include <stdexcept>
 
-#include "daemon/kafka/handles.hpp"
+#include "tests/support/topic_reader.hpp"
 
 namespace sluice::test {
 namespace {
-
-using kafka::Client;
-using kafka::Conf;
-using kafka::Deleter;
-using kafka::Message;
-using kafka::PartitionList;
 
 const std::string folder = std::string(SLUICE_TEST_BINARY_DIR) + "/kafka_target";
 
@@ -43,16 +36,16 @@ std::optional<std::string> bytes(const void* data, std::size_t size) {
     return std::string(static_cast<const char*>(data), size);
 }
 
-Delivered delivered(const rd_kafka_message_t* message) {
+Delivered delivered(const rd_kafka_message_t& message) {
     Delivered record;
-    record.partition = message->partition;
-    record.offset = message->offset;
-    record.key = bytes(message->key, message->key_len);
-    record.value = bytes(message->payload, message->len);
+    record.partition = message.partition;
+    record.offset = message.offset;
+    record.key = bytes(message.key, message.key_len);
+    record.value = bytes(message.payload, message.len);
     rd_kafka_timestamp_type_t type{};
-    record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    record.timestamp_ms = rd_kafka_message_timestamp(&message, &type);
     rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
+    if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
     const char* name = nullptr;
     const void* value = nullptr;
     std::size_t size = 0;
@@ -63,64 +56,11 @@ Delivered delivered(const rd_kafka_message_t* message) {
     return record;
 }
 
-/// Everything from the beginning to the end of each partition; nothing, with `stuck` saying where, when a client has
-/// heard nothing for so long.
-std::optional<std::vector<Delivered>> read_once(const std::string& isolation, const std::string& bootstrap,
-                                                const std::string& topic, std::string& stuck) {
-    constexpr int patience_ms = 15'000;
-    std::array<char, 512> error{};
-    Conf conf{rd_kafka_conf_new()};
-    for (const auto& [name, value] :
-         std::vector<std::pair<std::string, std::string>>{{"bootstrap.servers", bootstrap},
-                                                          {"group.id", "sluice-test-reader"},
-                                                          {"enable.auto.commit", "false"},
-                                                          {"enable.partition.eof", "true"},
-                                                          {"auto.offset.reset", "earliest"},
-                                                          {"fetch.wait.max.ms", "50"},
-                                                          {"isolation.level", isolation}})
-        rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), error.data(), error.size());
-    const Client consumer{rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), error.data(), error.size())};
-    if (!consumer) throw std::runtime_error(error.data());
-    (void)conf.release();
-    rd_kafka_poll_set_consumer(consumer.get());
-    const std::unique_ptr<rd_kafka_topic_t, Deleter<rd_kafka_topic_destroy>> handle{
-        rd_kafka_topic_new(consumer.get(), topic.c_str(), nullptr)};
-    const rd_kafka_metadata_t* metadata = nullptr;
-    if (rd_kafka_metadata(consumer.get(), 0, handle.get(), &metadata, 20'000) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR)
-        throw std::runtime_error("no metadata of " + topic);
-    const PartitionList list{rd_kafka_topic_partition_list_new(8)};
-    std::set<std::int32_t> open;  // their ends may be told more than once
-    for (int p = 0; p < metadata->topics[0].partition_cnt; ++p) {
-        rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-        open.insert(p);
-    }
-    rd_kafka_metadata_destroy(metadata);
-    rd_kafka_assign(consumer.get(), list.get());
-    std::vector<Delivered> records;
-    while (!open.empty()) {
-        const Message message{rd_kafka_consumer_poll(consumer.get(), patience_ms)};
-        if (!message) {
-            stuck = topic + " shows no end of partitions";
-            for (const std::int32_t p : open) stuck += " " + std::to_string(p);
-            stuck += ", after " + std::to_string(records.size()) + " records";
-            return std::nullopt;
-        }
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) open.erase(message->partition);
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) records.push_back(delivered(message.get()));
-    }
-    rd_kafka_consumer_close(consumer.get());
-    return records;
-}
-
-/// With another client when the first is stuck, which was seen once in hundreds of runs; what is in the log is the question.
 std::vector<Delivered> read_as(const std::string& isolation, const std::string& bootstrap, const std::string& topic) {
-    std::string stuck;
-    for (int client = 0; client < 3; ++client) {
-        if (auto records = read_once(isolation, bootstrap, topic, stuck)) return *std::move(records);
-        std::cerr << "a client is stuck: " << stuck << std::endl;
-    }
-    throw std::runtime_error(stuck);
+    std::vector<Delivered> records;
+    read_topics(bootstrap, {topic}, isolation, [&] { records.clear(); },
+                [&](const rd_kafka_message_t& message) { records.push_back(delivered(message)); });
+    return records;
 }
 
 /// Of every transactional id that the cluster knows: what it wrote down last.

@@ -468,7 +468,7 @@ TEST_CASE("limits that a role's sessions have for people do not end the sink's")
     for (const char* limit : {"idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout",
                               "statement_timeout"}) {
         if (database.value(std::string("SELECT count(*) FROM pg_settings WHERE name = '") + limit + "'") == "1")
-            database.run("ALTER ROLE " + role + " SET " + limit + " = 200");
+            database.run("ALTER ROLE " + role + " SET " + limit + " = 1000");
     }
     TestCheckpoint checkpoint;
     SinkRun sink({{"connection", Database::address(role)},
@@ -481,7 +481,7 @@ TEST_CASE("limits that a role's sessions have for people do not end the sink's")
     const std::string sessions =
         "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE usename = '" + role + "'";
     const std::string before = database.value(sessions);
-    database.run("SELECT pg_sleep(0.8)");  // four times as long as they may idle
+    database.run("SELECT pg_sleep(2)");  // twice as long as they may idle
     CHECK(database.value(sessions) == before);
     const auto reply = sink.batch({{0, 10, 20}, {1, 10, 20}}, plain_record);
     CHECK_MESSAGE(reply.status == sink::Status::ok, reply.message);
