@@ -1,6 +1,8 @@
 #include "daemon/kafka/chunk.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace sluice::kafka {
 
@@ -37,10 +39,11 @@ void Chunk::add(Message message, sluice_string topic) {
     bytes_ += m->key_len + m->len;
 }
 
-void Chunk::clear() {
+void Chunk::clear(std::vector<Message>& spent) {
     records_.clear();
     handles_.clear();
     headers_.clear();
+    std::move(messages_.begin(), messages_.end(), std::back_inserter(spent));
     messages_.clear();
     bytes_ = 0;
 }

@@ -24,8 +24,8 @@ class Chunk {
     Chunk& operator=(const Chunk&) = delete;
 
     void add(Message message, sluice_string topic);
-    /// Destroys the messages; spans from records() end here.
-    void clear();
+    /// Spans from records() end here. The messages go to the end of `spent`.
+    void clear(std::vector<Message>& spent);
 
     [[nodiscard]] bool empty() const { return records_.empty(); }
     [[nodiscard]] std::size_t size() const { return records_.size(); }

@@ -24,6 +24,7 @@ struct ConsumerLimits {
     std::int32_t queued_kbytes = 8192;      ///< payload queued, KiB; 1 … 2097151
     std::int32_t queued_messages = 10'000;  ///< below this many a partition is fetched again
     std::int32_t fetch_bytes = 1 << 20;     ///< asked for per partition and fetch, compressed
+    std::uint64_t spent_bytes = 0;          ///< of records done with, to be freed later: Consumer::take_back
 
     bool operator==(const ConsumerLimits&) const = default;
 };

@@ -59,6 +59,7 @@ std::optional<Error> Consumer::refusal(std::string_view context) const {
 }
 
 Consumer::~Consumer() {
+    free_spent();
     left_over_.clear();
     queue_.reset();
 }
@@ -111,8 +112,13 @@ Result<void> Consumer::consume(std::vector<Message>& batch, std::size_t count,
         return {};
     }
     raw_.resize(count);
+    const bool waits = rd_kafka_queue_length(queue_.get()) < count;
     const ssize_t got = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(timeout.count()),
                                                      raw_.data(), count);
+    if (waits) {
+        free_spent();
+        keeps_spent_ = true;
+    }
     if (got < 0) return to_error("consume", rd_kafka_last_error());
     bool any = false;
     for (ssize_t i = 0; i < got; ++i) {
@@ -199,7 +205,8 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
     // Nearer to the larger of what was and what is: sizes that change must not fill the memory.
     const std::uint64_t mean = std::max<std::uint64_t>(bytes / std::max<std::size_t>(records, 1), 1);
     record_bytes_ = std::max(mean, (mean + record_bytes_) / 2);
-    handed_bytes_ = bytes + records * record_overhead_bytes;
+    chunk_bytes_ = bytes + records * record_overhead_bytes;
+    handed_bytes_ += chunk_bytes_;
     lease_bytes_ += bytes;
     // A queue is judged by as many records as it has, or by a thousand: a few large ones say nothing of the rest.
     constexpr std::uint64_t telling_records = 1000;
@@ -214,7 +221,17 @@ void Consumer::hand_over(std::size_t records, std::uint64_t bytes) {
     most_queued_ = std::max<std::uint64_t>(most_queued_, queued);
     most_held_ = std::max<std::uint64_t>(most_held_, queued + handed_bytes_);
     // What had gathered before the lease says nothing of how fast it comes.
-    if (lease_bytes_ > gathered_bytes_) most_held_since_ = std::max<std::uint64_t>(most_held_since_, queued + handed_bytes_);
+    if (lease_bytes_ > gathered_bytes_) most_held_since_ = std::max<std::uint64_t>(most_held_since_, queued + chunk_bytes_);
+}
+
+void Consumer::take_back() {
+    if (!may_keep_spent_ || handed_bytes_ + chunk_bytes_ > limits_.spent_bytes) keeps_spent_ = false;
+    if (!keeps_spent_) free_spent();
+}
+
+void Consumer::free_spent() {
+    spent_.clear();
+    handed_bytes_ = 0;
 }
 
 void Consumer::begin_lease() {

@@ -12,6 +12,7 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
@@ -29,6 +30,7 @@ struct PoolOptions {
     Milliseconds idle_timeout{300'000};      ///< `consumers.idleTimeout`: then an idle client is closed
     Milliseconds unassign_after{15'000};     ///< then an idle client stops fetching
     std::uint64_t memory_max = 256ULL << 20; ///< bound on what all clients may hold together: MemoryGate
+    std::size_t cores = std::thread::hardware_concurrency();
 };
 
 struct PoolStats {
@@ -45,7 +47,7 @@ struct PoolStats {
     std::size_t leased = 0;
     // Bytes held now, and what they are bounded by.
     std::uint64_t queued_bytes = 0;     ///< fetched and not read yet; estimated by the size of the last records
-    std::uint64_t handed_bytes = 0;     ///< chunks that sinks are writing
+    std::uint64_t handed_bytes = 0;     ///< chunks that sinks are writing, and spent ones not freed yet
     std::uint64_t memory_max = 0;
 };
 
@@ -149,6 +151,7 @@ class ConsumerPool {
     [[nodiscard]] std::vector<ClientMemory> leased_memory() const;
     std::shared_ptr<Learned> learned_of(const ClientSettings& settings);
     void learn();
+    void share_cores();
     void count_returned(const std::string& pipeline);
     void retire(std::unique_ptr<Consumer> consumer, Retired& to);
     void set_aside(Clients::iterator idle, Clients& to);
@@ -166,7 +169,7 @@ class ConsumerPool {
     mutable std::mutex mutex_;
     std::condition_variable_any returned_;
     Clients idle_;                         ///< longest idle first
-    std::set<const Consumer*> all_;        ///< idle, aside and leased
+    std::set<Consumer*> all_;        ///< idle, aside and leased
     /// Of settings that leases were asked for with; shared with the clients that have them.
     std::map<ClientSettings, std::shared_ptr<Learned>> learned_;
     std::list<Turn> turns_;                ///< the earliest first

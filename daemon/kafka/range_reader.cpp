@@ -98,8 +98,8 @@ class Reading {
         counts_.last_timestamp_ms = chunk_.records().back().timestamp_ms;
         consumer().hand_over(chunk_.size(), chunk_.bytes());
         auto result = handler_(chunk_.records());
+        chunk_.clear(consumer().spent());
         consumer().take_back();
-        chunk_.clear();
         return result;
     }
 

@@ -114,6 +114,8 @@ TEST_CASE("each record has its own headers, in order, chunk after chunk in the s
         }
         if (room == nullptr) room = found[1].items;
         CHECK(found[1].items == room);
-        chunk.clear();
+        std::vector<Message> spent;
+        chunk.clear(spent);
+        CHECK(spent.size() == 6);
     }
 }

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <span>
@@ -138,6 +139,40 @@ TEST_CASE("what is left over is handed on in order, in whatever portions it is t
         for (const auto& message : batch) offsets.push_back(message->offset);
     }
     CHECK(offsets == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+TEST_CASE("what is done with is freed with all that was queued at once, or at once where it is much or cores are few") {
+    constexpr std::uint64_t of_record = 330;
+    World world;
+    const std::string topic = world.topic_of(3000);
+    /// Held while each of thirty chunks was with the sink; the first one is a record alone.
+    const auto held = [&](std::size_t cores, std::uint64_t memory_max) {
+        ConsumerPool pool({.capacity = 1, .memory_max = memory_max, .cores = cores});
+        auto lease = pool.lease(world.settings, {topic, 0}, 0, -1, {}, {});
+        REQUIRE(lease);
+        REQUIRE(test::wait_until([&] { return pool.stats().queued_bytes >= 2500 * of_record; }));
+        std::vector<std::uint64_t> bytes;
+        ReadOptions options;
+        options.chunk_records = 100;
+        REQUIRE(read_range(*lease, {{topic, 0}, 0, 3000}, options,
+                           [&](std::span<const sluice_record>) -> Result<void> {
+                               bytes.push_back(pool.stats().handed_bytes);
+                               return {};
+                           },
+                           {}));
+        { const Lease ended = std::move(*lease); }
+        CHECK(pool.stats().handed_bytes == 0);
+        REQUIRE(bytes.size() >= 30);
+        return bytes;
+    };
+    CHECK(held(2, 256ULL << 20)[19] >= 1900 * of_record);
+    const auto alone = held(1, 256ULL << 20);
+    CHECK(*std::max_element(alone.begin(), alone.end()) < 200 * of_record);
+    // Of so much memory 9/32, which 1,000 records have not filled and 2,000 would have.
+    const auto little = held(2, 2ULL << 20);
+    CHECK(little[9] >= 900 * of_record);
+    CHECK(*std::max_element(little.begin(), little.end()) <= (2ULL << 20) / 32 * 9);
+    CHECK(little[24] < 200 * of_record);
 }
 
 TEST_CASE("idle consumers give up what they fetched where it would be more than memoryMax") {
