@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
+
 #include "tests/unit/pipeline/doubtful_store.hpp"
 #include "tests/unit/pipeline/world.hpp"
 
@@ -369,7 +371,7 @@ TEST_CASE("a loss that a batch steps over is in the ledger before the sink has t
         if (++reads == 1) world.kafka.set("orders", 0, 6, 20);
         return {};
     };
-    bool doubt = false;
+    std::atomic<bool> doubt = false;
     world.target.answer = [&](const std::string& call) -> sink::Reply {
         if (call != "commit 0") return {};
         world.target.committed[0] = world.target.visible = world.target.staged;
