@@ -175,6 +175,33 @@ TEST_CASE("what is done with is freed with all that was queued at once, or at on
     CHECK(little[24] < 200 * of_record);
 }
 
+TEST_CASE("what is done with is freed once its queue has been empty") {
+    constexpr std::uint64_t of_record = 330;
+    World world;
+    const std::string topic = world.topic_of(2000);
+    ConsumerPool pool({.capacity = 1, .cores = 2});
+    auto lease = pool.lease(world.settings, {topic, 0}, 0, -1, {}, {});
+    REQUIRE(lease);
+    REQUIRE(test::wait_until([&] { return pool.stats().queued_bytes >= 2000 * of_record; }));
+    test::Kafka kafka(world.broker->bootstrap_servers());
+    ReadOptions options;
+    options.chunk_records = 100;
+    std::int64_t read = 0;
+    std::uint64_t held_at_most = 0;
+    std::uint64_t held = 0;
+    REQUIRE(read_range(*lease, {{topic, 0}, 0, 2010}, options,
+                       [&](std::span<const sluice_record> records) -> Result<void> {
+                           read += static_cast<std::int64_t>(records.size());
+                           held = pool.stats().handed_bytes;
+                           held_at_most = std::max(held_at_most, held);
+                           if (read == 2000) kafka.produce_numbers(topic, 0, 10);
+                           return {};
+                       },
+                       {}));
+    CHECK(held_at_most >= 1900 * of_record);
+    CHECK(held < 200 * of_record);
+}
+
 TEST_CASE("idle consumers give up what they fetched where it would be more than memoryMax") {
     World world;
     const std::string topic = world.topic_of(2000, 3);
