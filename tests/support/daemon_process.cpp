@@ -43,7 +43,7 @@ pid_t spawn(const std::vector<std::string>& arguments,
     _exit(127);
 }
 
-/// <build>/tests/work/<program> by a short name: a Unix socket's path ends at 107 bytes, wherever the clone lies.
+/// This program's part of <build>/tests/work, by a short name: a Unix socket's path ends at 107 bytes, wherever the clone lies.
 std::filesystem::path work_root() {
     namespace fs = std::filesystem;
     const fs::path real = fs::path(SLUICE_TEST_BINARY_DIR) / "tests" / "work" / program_invocation_short_name;

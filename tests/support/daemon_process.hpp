@@ -12,8 +12,8 @@
 
 namespace sluice::test {
 
-/// <build>/tests/work/<this program>/<name>, empty at the start; kept afterwards. ctest runs programs beside
-/// each other, and two of them may use one name. `path()` leads there through a link in the temporary folder,
+/// A folder of that name in this program's part of <build>/tests/work, empty at the start; kept afterwards. ctest runs
+/// programs beside each other, and two of them may use one name. `path()` leads there through a link in the temporary folder,
 /// short enough for the sockets below it.
 class WorkFolder {
  public:
