@@ -37,7 +37,8 @@ struct Learned {
 /// records which are not compressed: with memoryMax of 512 MiB the pool has 256, 16 clients have 16 each, and one
 /// holds at most 14.5 (client_conf's limits: 8 of payload or 4 of librdkafka's own; 330 bytes for each record
 /// on top; one fetch of 0.5, which is up to 10 where records are of 10 bytes; a chunk of 2 handed over). Where there are
-/// cores enough, 4.5 instead of the 2: what is spent is freed later (Consumer::take_back). One that held 17 counts as 17.
+/// cores enough, up to 4.5 with what is spent and freed later (Consumer::take_back), which takes such small or medium records to 19 or
+/// 17: one that held that counts as that, and 13 or 15 fetch at once.
 /// Records compressed to a tenth come to about 20: 12 clients at once.
 class MemoryGate {
  public:

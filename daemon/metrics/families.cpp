@@ -74,7 +74,7 @@ constexpr std::array<FamilyInfo, family_count> table{{
      "Time that the closed consumers had lived, together."},
     {Family::memory_max, "sluice_memory_max_bytes", Type::gauge, "", "memoryMax."},
     {Family::memory_held, "sluice_memory_held_bytes", Type::gauge, "holder",
-     "Who holds it: consumers (fetched, not read yet; an estimate), in_flight (chunks that sinks are writing) "
+     "Who holds it: consumers (fetched, not read yet; an estimate), in_flight (chunks that sinks are writing, and what is done with and not freed yet) "
      "and sinks (in buffers of their own, as far as they say)."},
     {Family::refused_updates, "sluice_metrics_refused_updates_total", Type::counter, "",
      "Updates of partitions that have no series, because the limit of series was reached."},

@@ -189,12 +189,17 @@ TEST_CASE("what is done with is freed once its queue has been empty") {
     std::int64_t read = 0;
     std::uint64_t held_at_most = 0;
     std::uint64_t held = 0;
+    std::jthread producer;
     REQUIRE(read_range(*lease, {{topic, 0}, 0, 2010}, options,
                        [&](std::span<const sluice_record> records) -> Result<void> {
                            read += static_cast<std::int64_t>(records.size());
                            held = pool.stats().handed_bytes;
                            held_at_most = std::max(held_at_most, held);
-                           if (read == 2000) kafka.produce_numbers(topic, 0, 10);
+                           if (read != 2000) return {};
+                           producer = std::jthread([&] {
+                               (void)test::wait_until([&] { return pool.stats().handed_bytes < 200 * of_record; });
+                               kafka.produce_numbers(topic, 0, 10);
+                           });
                            return {};
                        },
                        {}));
