@@ -79,13 +79,14 @@ class Consumer {
     void hand_over(std::size_t records, std::uint64_t bytes);
     /// Where the messages of a chunk that is done with go, before take_back().
     [[nodiscard]] std::vector<Message>& spent() { return spent_; }
-    /// Frees what is spent, or keeps it until its queue has been empty, with all that was queued at once.
+    /// Frees what is spent, or keeps it until consume() finds less queued than it asks for.
     ///
     /// To free a message takes the lock of the malloc arena from which the fetching thread has the next ones. Freed one chunk
     /// after the other, while that thread parses, each waits for the other, and what is free lies in pieces. Freed together
     /// when that thread has just queued what it parsed, and sends and receives, neither does, and it finds one large piece
-    /// (one partition: 1.2 times as fast, with three quarters of the CPU). What comes to more than the limit is freed at
-    /// once: of compressed records each keeps its whole fetch in memory.
+    /// (one partition: 1.2 times as fast, with three quarters of the CPU). Where another chunk would come to
+    /// more than the limit, all of it is freed, and each chunk after it at once: a record keeps the whole fetch it came with in
+    /// memory, or the whole batch decompressed.
     void take_back();
     void free_spent();
     /// Whether take_back() may keep any. From any thread.

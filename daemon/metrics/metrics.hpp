@@ -87,7 +87,7 @@ class PipelineMetrics {
 struct MemorySample {
     std::uint64_t max = 0;
     std::uint64_t queued = 0;     ///< by consumers: fetched, not read yet
-    std::uint64_t in_flight = 0;  ///< in chunks that sinks are writing
+    std::uint64_t in_flight = 0;  ///< in chunks that sinks are writing, or that are done with and not freed yet
     std::uint64_t sinks = 0;      ///< in buffers of their own
 };
 

@@ -80,7 +80,7 @@ struct MemoryUse {
     std::uint64_t max = 0;            ///< memoryMax
     std::uint64_t consumers_max = 0;  ///< the consumers' part of it
     std::uint64_t consumers = 0;      ///< fetched and not read yet; an estimate
-    std::uint64_t in_flight = 0;      ///< in chunks that sinks are writing
+    std::uint64_t in_flight = 0;      ///< in chunks that sinks are writing, or that are done with and not freed yet
     std::uint64_t sinks = 0;          ///< in buffers of the sinks' own, as far as they say so
 };
 
